@@ -1,0 +1,22 @@
+# A distribution's package if there is one, else (only with TERN_FETCH_DEPENDENCIES) a pinned archive.
+include(FetchContent)
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
+
+# tern_dependency(<package> <target> <version> <url> <sha256>)
+function(tern_dependency package target version url sha256)
+  if(NOT TERN_FETCH_DEPENDENCIES)
+    find_package(${package} ${version} CONFIG REQUIRED)
+  else()
+    FetchContent_Declare(${package} URL ${url} URL_HASH SHA256=${sha256} FIND_PACKAGE_ARGS ${version} CONFIG)
+    FetchContent_MakeAvailable(${package})
+  endif()
+  if(NOT TARGET ${target})
+    message(FATAL_ERROR "${package} was found but does not define the target ${target}")
+  endif()
+endfunction()
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+find_package(fmt 9 CONFIG REQUIRED)
+find_package(xsimd 8 CONFIG REQUIRED)

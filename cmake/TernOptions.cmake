@@ -1,0 +1,13 @@
+# Flags that every first-party target shares. Nothing here is exported.
+add_library(tern_warnings INTERFACE)
+target_compile_options(tern_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast
+                                               $<$<BOOL:${TERN_WERROR}>:-Werror>)
+target_compile_definitions(tern_warnings INTERFACE $<$<BOOL:${TERN_DCHECKS}>:TERN_DCHECKS>)
+
+# The same bits everywhere: a*b+c is never fused into one rounding, on any compiler or machine.
+add_compile_options(-ffp-contract=off)
+
+if(TERN_SANITIZE)
+  add_compile_options(-fsanitize=${TERN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${TERN_SANITIZE})
+endif()

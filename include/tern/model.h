@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tern/tokenizer.h"
+
+namespace tern {
+
+/// How the codes of an I2_S tensor lie in the file; the file itself does not say.
+enum class I2sLayout {
+  k128,  ///< blocks of 128, written on x86 and by every Python converter (and so by the published files)
+  k64,   ///< blocks of 64, written by quantize tools built for ARM
+};
+
+struct OpenOptions {
+  /// Threads used while loading; 0 = physical cores.
+  unsigned threads = 0;
+  /// Ternary kernel: "auto", a family ("addsub", "dot") or the name of one kernel.
+  std::string kernel = "auto";
+  I2sLayout i2s_layout = I2sLayout::k128;
+  /// Overrides the pre-tokenizer rule of the file; empty keeps it.
+  std::string pre_rule;
+  /// Called now and then while loading with the share done, 0 to 1, from one thread at a time.
+  std::function<void(double)> on_progress;
+};
+
+/// One tensor of the file.
+struct TensorSummary {
+  std::string name;
+  std::string type;                ///< as in the file, e.g. "TQ2_0"
+  std::vector<std::size_t> shape;  ///< row-major, slowest first: (rows, cols)
+  std::uint64_t file_bytes = 0;
+};
+
+/// The hyper-parameters that every architecture here shares.
+struct ModelSummary {
+  std::filesystem::path path;
+  std::string architecture;
+  std::string name;
+  std::string license;
+  std::size_t n_layers = 0;
+  std::size_t dim = 0;
+  std::size_t ffn_dim = 0;
+  std::size_t n_heads = 0;
+  std::size_t n_kv_heads = 0;
+  std::size_t head_dim = 0;
+  std::size_t vocab_size = 0;     ///< rows of the embedding
+  std::size_t context_length = 0;  ///< tokens, as trained
+  bool tied_embeddings = false;
+  std::uint64_t n_parameters = 0;
+  std::uint64_t n_ternary_weights = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t ternary_bytes = 0;          ///< in memory, kernel-ready, scales included
+  std::uint64_t float_bytes = 0;            ///< embedding, head, norms as held in memory or mapped
+  std::uint64_t bytes_read_per_token = 0;   ///< weights that one decode step reads
+  std::uint64_t kv_bytes_per_token_f16 = 0;
+  std::string ternary_scales;               ///< "tensor", "row", "block 256", ... or "mixed"
+  std::string decode_kernel;                ///< names of the kernels that will run
+  std::string prompt_kernel;
+  std::string float_kernel;
+  std::vector<std::string> notes;           ///< remarks for the user, one line each
+  std::vector<TensorSummary> tensors;
+};
+
+namespace engine {
+struct LoadedModel;
+}
+
+/// An opened model: weights ready to run, tokenizer, description.
+///
+/// Threads   immutable; share it between as many sessions as you like
+class Model {
+ public:
+  /// Maps a GGUF file and repacks its ternary tensors for the chosen kernels.
+  ///
+  /// Errors    Error: kIo (not there, not a file), kBadFile (truncated, contradictory, wrong shape),
+  ///           kUnsupported (architecture, type, version; lists what is known), kInvalidArgument (kernel)
+  /// Cost      reads every byte of the file once
+  [[nodiscard]] static std::shared_ptr<const Model> open(const std::filesystem::path& path,
+                                                         const OpenOptions& options = {});
+
+  explicit Model(std::unique_ptr<const engine::LoadedModel> loaded);
+  ~Model();
+
+  [[nodiscard]] const ModelSummary& summary() const noexcept;
+  [[nodiscard]] const Tokenizer& tokenizer() const noexcept;
+  [[nodiscard]] const engine::LoadedModel& loaded() const noexcept { return *loaded_; }
+
+ private:
+  std::unique_ptr<const engine::LoadedModel> loaded_;
+};
+
+/// A description of the file alone: nothing is repacked, no kernel runs.
+///
+/// Errors    as Model::open, but tensor data are not read
+[[nodiscard]] ModelSummary inspect(const std::filesystem::path& path, const OpenOptions& options = {});
+
+}  // namespace tern

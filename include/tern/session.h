@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "tern/model.h"
+
+namespace tern {
+
+enum class KvType {
+  kF16,
+  kF32,
+};
+
+struct SessionOptions {
+  /// Tokens that the session can hold; 0 = what the model was trained for.
+  std::size_t context = 0;
+  KvType kv_type = KvType::kF16;
+  /// 0 = physical cores.
+  unsigned threads = 0;
+  /// Tokens of a prompt computed together. Changes speed and memory, never a result.
+  std::size_t batch = 256;
+};
+
+/// What a session has done so far.
+struct SessionStats {
+  std::size_t prompt_tokens = 0;  ///< tokens computed two or more at a time
+  double prompt_seconds = 0.0;
+  std::size_t decode_tokens = 0;  ///< tokens computed one at a time
+  double decode_seconds = 0.0;
+  std::uint64_t decode_bytes = 0;  ///< weights and KV cache read while decoding
+  std::uint64_t logits_hash = 0;   ///< FNV-1a of the bytes of the last logits
+};
+
+namespace engine {
+class SessionImpl;
+}
+
+/// One text in progress: KV cache, position and scratch memory over a shared model.
+///
+/// Threads   one caller at a time; it runs its own pool of workers
+/// Exact     the logits depend on model, tokens and kv_type only, not on threads, batch or instruction set
+class Session {
+ public:
+  /// Errors    Error: kInvalidArgument (context of 0, or too large for memory)
+  explicit Session(std::shared_ptr<const Model> model, const SessionOptions& options = {});
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  /// Appends tokens and returns the logits after the last one, (vocab_size); valid until the next call.
+  ///
+  /// `keep_going` is asked between batches; when it says false the call returns early with an empty span and the
+  /// session holds only whole batches.
+  /// Errors    Error: kInvalidArgument (no tokens, a token out of range, more than the context holds);
+  ///           the session is as before
+  std::span<const float> evaluate(std::span<const Token> tokens, const std::function<bool()>& keep_going = {});
+
+  /// As evaluate(), and hands out the logits after every token, in order: (index in tokens, (vocab_size)).
+  void evaluate_all(std::span<const Token> tokens,
+                    const std::function<void(std::size_t index, std::span<const float> logits)>& on_logits);
+
+  /// Forgets everything after the first `n_tokens` tokens. Requires n_tokens <= position().
+  void rewind(std::size_t n_tokens);
+
+  [[nodiscard]] std::size_t position() const noexcept;  ///< tokens held
+  [[nodiscard]] std::size_t context() const noexcept;   ///< tokens that fit
+  [[nodiscard]] unsigned threads() const noexcept;
+  [[nodiscard]] const SessionStats& stats() const noexcept;
+  [[nodiscard]] const Model& model() const noexcept;
+
+ private:
+  std::unique_ptr<engine::SessionImpl> impl_;
+};
+
+}  // namespace tern

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "tern/error.h"
+#include "tern/generate.h"
+#include "tern/model.h"
+#include "tern/sampler.h"
+#include "tern/session.h"
+#include "tern/tokenizer.h"
+#include "tern/version.h"

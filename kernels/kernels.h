@@ -1,0 +1,142 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// The contract between the engine and its kernels: plain pointers and sizes, nothing that allocates or throws.
+///
+/// A kernel file is compiled with the flags of its instruction set, so it includes only this header, its own ISA
+/// headers, <cstddef>, <cstdint>, intrinsics and (for floats) xsimd; everything it defines but its table is in an
+/// anonymous namespace. See CONTRIBUTING.md, "Kernels".
+namespace tern::kernels {
+
+/// Instruction sets, each including those above it on the same kind of machine.
+enum class Isa : std::uint8_t {
+  kScalar,      ///< plain C++
+  kBaseline,    ///< what the compiler may assume: SSE2 on x86-64, NEON on AArch64
+  kAvx2,        ///< AVX2 and F16C
+  kAvx512,      ///< AVX-512 F, BW, DQ, VL
+  kAvx512Vnni,  ///< kAvx512 with VNNI
+};
+inline constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kBaseline, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni};
+
+/// How a ternary matrix lies in memory: blocks of `row_block` rows, one after the other.
+///
+/// Codes are 0, 1, 2 for -1, 0, +1. Rows and columns that fill up a block are zeros (code 1).
+struct TernaryLayout {
+  const char* name;
+  double bits_per_weight;
+  std::size_t row_block;  ///< rows packed together; threads share a matrix in multiples of it
+
+  /// Bytes of one block of rows; a multiple of 64.
+  std::size_t (*block_bytes)(std::size_t cols);
+  /// Packs `n_rows` <= row_block rows of codes, (n_rows, cols) with `stride` bytes from row to row, into one block.
+  void (*pack)(const std::uint8_t* codes, std::size_t stride, std::size_t n_rows, std::size_t cols,
+               std::uint8_t* block);
+};
+
+/// One product of a packed matrix with quantized activations: y[t][r] = sum over c of W[r][c] * x[t][c], exact.
+struct TernaryProduct {
+  const std::uint8_t* weights;  ///< packed, 64-byte aligned, at least 64 readable bytes past its end
+  const std::uint8_t* operand;  ///< what prepare() made of x; 64-byte aligned
+  std::size_t n_tokens;
+  std::size_t cols;
+  std::size_t row_begin;  ///< a multiple of row_block
+  std::size_t row_end;    ///< a multiple of row_block, or the number of rows
+  std::int32_t* y;        ///< (n_tokens, y_stride); element (t, r) of the whole matrix's result at y[t * y_stride + r]
+  std::size_t y_stride;
+  std::uint8_t* scratch;  ///< scratch_bytes(cols) of this thread's own, 64-byte aligned
+};
+
+/// One way to multiply: how activations are prepared, and the product itself.
+///
+/// Requires  |x| <= 127; cols <= kMaxCols; 1 <= n_tokens
+/// Exact     integer arithmetic without overflow, equal to reference_product() bit for bit
+/// Threads   pure; rows may be split freely in multiples of row_block
+struct TernaryRoutine {
+  std::size_t (*operand_bytes)(std::size_t n_tokens, std::size_t cols);
+  /// x: (n_tokens, cols) int8, densely packed. Prepares part `part` of `n_parts`: every part must be prepared, in any
+  /// order and by any thread, before multiply(). A routine may do all its work in part 0.
+  void (*prepare)(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part, std::size_t n_parts,
+                  std::uint8_t* operand);
+  std::size_t (*scratch_bytes)(std::size_t cols);
+  void (*multiply)(const TernaryProduct& product);
+};
+
+/// Columns beyond which a sum could leave int32: 127 * 2 * kMaxCols < 2^31.
+inline constexpr std::size_t kMaxCols = std::size_t{1} << 22;
+
+enum class Family : std::uint8_t {
+  kReference,  ///< plain C++, for machines that have nothing better
+  kAddSub,     ///< no multiplication over weights: look-ups, additions, subtractions
+  kDot,        ///< multiply-add instructions on codes
+};
+
+/// A kernel: one layout, and the two phases that read it.
+struct TernaryKernel {
+  const char* name;  ///< "addsub-avx2"; unique
+  Family family;
+  Isa isa;
+  const TernaryLayout* layout;
+  TernaryRoutine decode;  ///< for one token
+  TernaryRoutine prompt;  ///< for many tokens
+  std::size_t min_prompt_tokens;  ///< fewer tokens than this go through `decode` one by one
+};
+
+/// Float work of a forward pass.
+///
+/// Exact  every table gives the same bits: sums run over 16 virtual lanes (lane = index mod 16, elements in index
+///        order) that are combined in one fixed tree (8 + 8, 4 + 4, 2 + 2, 1 + 1: lane i with lane i + half), no
+///        multiply-add is fused, and exp is one shared polynomial. No alignment is required unless said.
+struct FloatKernels {
+  const char* name;
+  Isa isa;
+
+  /// y[i] = x[i] * (1 / sqrt(mean(x^2) + eps)) * weight[i].  x, weight, y: (n); y may be x.
+  void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);
+  /// q[i] = round-half-even(x[i] * s), s = 127 / max(max|x|, 1e-5); returns max(max|x|, 1e-5) / 127, the value of one
+  /// step of q. NaN counts as 0, infinities saturate; |q| <= 127 always.
+  float (*quantize)(const float* x, std::size_t n, std::int8_t* q);
+  /// y[i] = sums[i] * scale.
+  void (*scale_sums)(const std::int32_t* sums, std::size_t n, float scale, float* y);
+  /// y[i] = sums[i] * (scale * row_scales[i]), added to y when `accumulate`.
+  void (*scale_sums_by_row)(const std::int32_t* sums, std::size_t n, float scale, const float* row_scales,
+                            bool accumulate, float* y);
+  /// y[i] += x[i].
+  void (*add)(const float* x, std::size_t n, float* y);
+  /// y[i] = y[i] * s.
+  void (*scale)(float s, std::size_t n, float* y);
+  /// y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)).  y may be gate or up.
+  void (*silu_mul)(const float* gate, const float* up, std::size_t n, float* y);
+  /// y[i] = max(gate[i], 0)^2 * up[i].  y may be gate or up.
+  void (*relu2_mul)(const float* gate, const float* up, std::size_t n, float* y);
+  /// Rotates pairs (x[i], x[i + n/2]) by cos[i], sin[i].  x: (n); cos, sin: (n / 2).
+  void (*rope_neox)(float* x, const float* cos, const float* sin, std::size_t n);
+  /// Rotates pairs (x[2i], x[2i + 1]).
+  void (*rope_norm)(float* x, const float* cos, const float* sin, std::size_t n);
+
+  void (*f16_to_f32)(const std::uint16_t* x, std::size_t n, float* y);
+  void (*f32_to_f16)(const float* x, std::size_t n, std::uint16_t* y);  // round to nearest even
+
+  /// y[r] = rows[r] . x for r < n_rows.  rows: (n_rows, n) with `stride` elements from row to row; x: (n).
+  void (*dot_rows_f32)(const float* rows, std::size_t stride, std::size_t n_rows, const float* x, std::size_t n,
+                       float* y);
+  void (*dot_rows_f16)(const std::uint16_t* rows, std::size_t stride, std::size_t n_rows, const float* x,
+                       std::size_t n, float* y);
+
+  /// scores[i] = exp(scores[i] - max) / sum of these.  scores: (n), n > 0.
+  void (*softmax)(float* scores, std::size_t n);
+  /// y[d] = sum over i, in index order, of weights[i] * rows[i][d].  rows: (n_rows, n); y: (n).
+  void (*weighted_sum_f32)(const float* rows, std::size_t stride, std::size_t n_rows, const float* weights,
+                           std::size_t n, float* y);
+  void (*weighted_sum_f16)(const std::uint16_t* rows, std::size_t stride, std::size_t n_rows, const float* weights,
+                           std::size_t n, float* y);
+};
+
+/// The oracle: y[t][r] = sum over c of (codes[r][c] - 1) * x[t][c], in the plainest way. Shares no code with kernels.
+///
+/// codes: (n_rows, cols); x: (n_tokens, cols); y: (n_tokens, n_rows)
+void reference_product(const std::uint8_t* codes, std::size_t n_rows, std::size_t cols, const std::int8_t* x,
+                       std::size_t n_tokens, std::int32_t* y);
+
+}  // namespace tern::kernels

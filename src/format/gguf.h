@@ -1,0 +1,112 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace tern::format {
+
+/// Value types of GGUF metadata, with the file's own numbers.
+enum class ValueType : std::uint32_t {
+  kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7,
+  kString = 8, kArray = 9, kU64 = 10, kI64 = 11, kF64 = 12,
+};
+
+[[nodiscard]] std::string_view to_string(ValueType type) noexcept;
+
+/// An array of numbers, still in the file's bytes.
+struct NumberArray {
+  ValueType element = ValueType::kU8;
+  std::size_t count = 0;
+  std::span<const std::byte> bytes;  // count elements, little-endian, not aligned
+
+  /// Element i of an integer or bool array. Requires i < count.
+  [[nodiscard]] std::int64_t integer(std::size_t i) const noexcept;
+  /// Element i of any array, as a double. Requires i < count.
+  [[nodiscard]] double number(std::size_t i) const noexcept;
+};
+
+/// Strings point into the parsed bytes.
+using StringArray = std::vector<std::string_view>;
+using Value = std::variant<std::uint64_t, std::int64_t, double, bool, std::string_view, NumberArray, StringArray>;
+
+/// The key-value half of a GGUF file with typed, range-checked access.
+///
+/// Every getter: absent key -> nullopt (or empty); a key with another type or out of range -> Error(kBadFile) that
+/// names file, key, expected and found. Numbers convert between integer types when the value fits.
+class Metadata {
+ public:
+  explicit Metadata(std::string source) : source_(std::move(source)) {}
+
+  [[nodiscard]] bool contains(std::string_view key) const { return find(key) != nullptr; }
+  [[nodiscard]] std::optional<std::uint64_t> integer(std::string_view key, std::uint64_t max) const;
+  [[nodiscard]] std::optional<double> number(std::string_view key) const;  // finite
+  [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;
+  [[nodiscard]] std::optional<std::string_view> string(std::string_view key) const;
+  [[nodiscard]] const StringArray* strings(std::string_view key) const;   // nullptr when absent
+  [[nodiscard]] const NumberArray* numbers(std::string_view key) const;   // nullptr when absent
+
+  /// For listings: (key, value) in file order.
+  [[nodiscard]] const std::vector<std::pair<std::string_view, Value>>& entries() const noexcept { return entries_; }
+  /// Name of the file in messages.
+  [[nodiscard]] const std::string& source() const noexcept { return source_; }
+
+  /// Appends; Error(kBadFile) on a duplicate key.
+  void add(std::string_view key, Value value);
+
+ private:
+  [[nodiscard]] const Value* find(std::string_view key) const;
+  std::string source_;
+  std::vector<std::pair<std::string_view, Value>> entries_;
+  std::unordered_map<std::string_view, std::size_t> index_;
+};
+
+/// One tensor of the directory. The span is inside the file; its length is what type and shape imply.
+struct TensorInfo {
+  std::string_view name;
+  std::uint32_t type = 0;                 // GGUF type id, known to tern::weights::find_type
+  std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  // dims[0] varies fastest (cols), dims[1] = rows
+  std::uint32_t n_dims = 0;
+  std::uint64_t n_elements = 0;
+  std::span<const std::byte> data;
+
+  [[nodiscard]] std::uint64_t cols() const noexcept { return dims[0]; }
+  [[nodiscard]] std::uint64_t rows() const noexcept { return dims[1]; }
+};
+
+/// Size in bytes of a tensor of this type, or an explanation why there is none.
+/// Given by the weights layer, so that the container knows nothing about formats.
+struct TensorSize {
+  std::optional<std::uint64_t> bytes;
+  std::string error;  // set when bytes is empty, e.g. "unknown tensor type 99"
+};
+using TensorSizer = TensorSize (*)(std::uint32_t type, std::uint64_t cols, std::uint64_t n_elements);
+
+/// A parsed GGUF file (version 2 or 3, little-endian). Views into `file`, which must outlive it.
+struct Gguf {
+  std::uint32_t version = 0;
+  std::uint64_t alignment = 32;
+  Metadata metadata;
+  std::vector<TensorInfo> tensors;
+
+  /// nullptr when there is none.
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const;
+
+  std::unordered_map<std::string_view, std::size_t> tensor_index;  // name -> position in tensors
+};
+
+/// Parses untrusted bytes; every count, length and offset is checked before use.
+///
+/// Errors    Error(kBadFile): truncated, contradictory, over a limit; Error(kUnsupported): version, byte order,
+///           unknown tensor or value type. The message names `source`, and the key or tensor.
+/// Source    ggml's GGUF specification, version 3
+[[nodiscard]] Gguf parse_gguf(std::span<const std::byte> file, std::string source, TensorSizer tensor_size);
+
+}  // namespace tern::format

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "src/format/gguf.h"
+
+namespace tern::weights {
+
+/// How one GGUF tensor type is read. One per file in this folder, listed in codec_table.cpp.
+///
+/// A ternary type gives codes and scales; a float type gives values; a type may give both (none does today).
+struct TensorCodec {
+  std::string_view name;          // "TQ2_0"
+  std::uint32_t gguf_type;        // id in the file
+  std::uint32_t block_elements;   // consecutive elements of a row that are coded together
+  std::uint32_t block_bytes;      // bytes of such a block; whole-tensor types use tensor_bytes instead
+
+  /// Bytes of a whole tensor when it is not n_elements / block_elements * block_bytes; nullptr otherwise.
+  std::uint64_t (*tensor_bytes)(std::uint64_t n_elements) = nullptr;
+
+  // --- ternary types; nullptr for float types ---------------------------------------------------------
+  /// Decodes one row to codes 0, 1, 2 for -1, 0, +1. `tensor` is the whole tensor's bytes, `codes` (cols).
+  /// Returns false when the row holds a code that is not ternary (then `codes` is unspecified).
+  bool (*unpack_row)(const std::byte* tensor, std::size_t row, std::size_t cols, std::uint8_t* codes) = nullptr;
+  /// Elements that share one scale: 0 = the whole tensor, else a divisor of a row's length.
+  std::uint32_t scale_elements = 0;
+  /// Writes the scales of one row, (cols / scale_elements), or the tensor's one scale when scale_elements is 0.
+  void (*read_scales)(const std::byte* tensor, std::size_t n_elements, std::size_t row, std::size_t cols,
+                      float* scales) = nullptr;
+
+  // --- float types; nullptr for ternary types ---------------------------------------------------------
+  /// Decodes one row to f32: `row` is the row's first byte, `values` (cols).
+  void (*decode_row)(const std::byte* row, std::size_t cols, float* values) = nullptr;
+
+  [[nodiscard]] bool is_ternary() const noexcept { return unpack_row != nullptr; }
+};
+
+/// Every type that tern reads, in order of id.
+[[nodiscard]] std::span<const TensorCodec* const> all_codecs() noexcept;
+/// nullptr when the id is unknown.
+[[nodiscard]] const TensorCodec* find_codec(std::uint32_t gguf_type) noexcept;
+/// A format::TensorSizer over the table.
+[[nodiscard]] format::TensorSize tensor_size(std::uint32_t type, std::uint64_t cols, std::uint64_t n_elements);
+/// The I2_S reader for files whose codes lie in blocks of 64 (see I2sLayout::k64).
+[[nodiscard]] const TensorCodec& i2s_64_codec() noexcept;
+
+}  // namespace tern::weights

@@ -11,12 +11,25 @@
 #include <variant>
 #include <vector>
 
+#include "tern/error.h"
+
 namespace tern::format {
 
 /// Value types of GGUF metadata, with the file's own numbers.
 enum class ValueType : std::uint32_t {
-  kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7,
-  kString = 8, kArray = 9, kU64 = 10, kI64 = 11, kF64 = 12,
+  kU8 = 0,
+  kI8 = 1,
+  kU16 = 2,
+  kI16 = 3,
+  kU32 = 4,
+  kI32 = 5,
+  kF32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kU64 = 10,
+  kI64 = 11,
+  kF64 = 12,
 };
 
 [[nodiscard]] std::string_view to_string(ValueType type) noexcept;
@@ -50,8 +63,8 @@ class Metadata {
   [[nodiscard]] std::optional<double> number(std::string_view key) const;  // finite
   [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;
   [[nodiscard]] std::optional<std::string_view> string(std::string_view key) const;
-  [[nodiscard]] const StringArray* strings(std::string_view key) const;   // nullptr when absent
-  [[nodiscard]] const NumberArray* numbers(std::string_view key) const;   // nullptr when absent
+  [[nodiscard]] const StringArray* strings(std::string_view key) const;  // nullptr when absent
+  [[nodiscard]] const NumberArray* numbers(std::string_view key) const;  // nullptr when absent
 
   /// For listings: (key, value) in file order.
   [[nodiscard]] const std::vector<std::pair<std::string_view, Value>>& entries() const noexcept { return entries_; }
@@ -71,7 +84,7 @@ class Metadata {
 /// One tensor of the directory. The span is inside the file; its length is what type and shape imply.
 struct TensorInfo {
   std::string_view name;
-  std::uint32_t type = 0;                 // GGUF type id, known to tern::weights::find_type
+  std::uint32_t type = 0;                         // GGUF type id, known to tern::weights::find_type
   std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  // dims[0] varies fastest (cols), dims[1] = rows
   std::uint32_t n_dims = 0;
   std::uint64_t n_elements = 0;
@@ -85,7 +98,8 @@ struct TensorInfo {
 /// Given by the weights layer, so that the container knows nothing about formats.
 struct TensorSize {
   std::optional<std::uint64_t> bytes;
-  std::string error;  // set when bytes is empty, e.g. "unknown tensor type 99"
+  std::string error;                         // set when bytes is empty, e.g. "unknown tensor type 99"
+  ErrorKind kind = ErrorKind::kUnsupported;  // of that error
 };
 using TensorSizer = TensorSize (*)(std::uint32_t type, std::uint64_t cols, std::uint64_t n_elements);
 

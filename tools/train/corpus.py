@@ -38,9 +38,10 @@ def make_tokenizer(parts):
 
 
 def prepare(directory, work, seed=1):
-    """Tokenizes once. -> tokenizer, {"tiny.train", "tiny.valid", "books.train", "books.valid": documents}
+    """Tokenizes once. -> tokenizer, {part: [document]}, {part: bytes of text}
 
-    A document is a uint16 array that begins with <|endoftext|>.
+    The parts are tiny.train, tiny.valid, books.train and books.valid. A document is a uint16 array of tokens that
+    begins with <|endoftext|>; its bytes are those of its text and one for that token.
     """
     parts = {}
     for name, documents in read_documents(directory).items():

@@ -43,7 +43,7 @@ void quantize_row(const float* x, bf16* out, long n) {
   for (long i = 0; i < n; i++) out[i] = to_bf16(std::nearbyint(x[i] * scale) * step);
 }
 
-// normed = x * r * gain; returns nothing but the quantized row.
+// x becomes x * r * gain, out the same quantized.
 void norm_quantize_row(float* x, const float* gain, bf16* out, long n, float eps) {
   const float r = inverse_rms(x, n, eps);
   for (long i = 0; i < n; i++) x[i] *= r * gain[i];

@@ -24,13 +24,16 @@ def build(directory):
     _library.quantize_weight.restype = ctypes.c_float
 
 
-def call(name, *arguments):
+def argument(value):
     """Tensors become pointers, ints longs, floats floats."""
-    kinds = {torch.Tensor: lambda t: ctypes.c_void_p(t.data_ptr()), int: ctypes.c_long, float: ctypes.c_float}
-    for a in arguments:
-        assert not isinstance(a, torch.Tensor) or a.is_contiguous(), name
-    return getattr(_library, name)(*[kinds[torch.Tensor if isinstance(a, torch.Tensor) else type(a)](a)
-                                     for a in arguments])
+    if isinstance(value, torch.Tensor):
+        assert value.is_contiguous()
+        return ctypes.c_void_p(value.data_ptr())
+    return ctypes.c_long(value) if isinstance(value, int) else ctypes.c_float(value)
+
+
+def call(name, *values):
+    return getattr(_library, name)(*[argument(v) for v in values])
 
 
 class NormQuantize(torch.autograd.Function):

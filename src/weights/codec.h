@@ -13,10 +13,10 @@ namespace tern::weights {
 ///
 /// A ternary type gives codes and scales; a float type gives values; a type may give both (none does today).
 struct TensorCodec {
-  std::string_view name;          // "TQ2_0"
-  std::uint32_t gguf_type;        // id in the file
-  std::uint32_t block_elements;   // consecutive elements of a row that are coded together
-  std::uint32_t block_bytes;      // bytes of such a block; whole-tensor types use tensor_bytes instead
+  std::string_view name;         // "TQ2_0"
+  std::uint32_t gguf_type;       // id in the file
+  std::uint32_t block_elements;  // consecutive elements of a row that are coded together
+  std::uint32_t block_bytes;     // bytes of such a block; whole-tensor types use tensor_bytes instead
 
   /// Bytes of a whole tensor when it is not n_elements / block_elements * block_bytes; nullptr otherwise.
   std::uint64_t (*tensor_bytes)(std::uint64_t n_elements) = nullptr;

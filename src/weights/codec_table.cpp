@@ -1,0 +1,86 @@
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "src/base/checked_math.h"
+#include "src/weights/codecs.h"
+
+namespace tern::weights {
+namespace {
+
+constexpr const TensorCodec* kCodecs[] = {&kF32, &kF16,  &kQ4_0,  &kQ8_0,  &kQ4K, &kQ5K,
+                                          &kQ6K, &kBf16, &kTq1_0, &kTq2_0, &kI2s};
+
+/// Types that exist but that tern does not read, with what to do instead.
+struct KnownType {
+  std::uint32_t id;
+  std::string_view name;
+  std::string_view hint;
+};
+constexpr std::string_view kOtherQuant = "use a file with Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, F16 or F32 instead";
+constexpr std::string_view kOtherTernary = "use a file of the same model with TQ1_0, TQ2_0 or I2_S instead";
+constexpr std::string_view kTileBound =
+    "its byte order depends on tiles that the file does not record; use an I2_S file of the same model instead";
+constexpr KnownType kKnownTypes[] = {
+    {3, "Q4_1", kOtherQuant},       {6, "Q5_0", kOtherQuant},          {7, "Q5_1", kOtherQuant},
+    {9, "Q8_1", kOtherQuant},       {10, "Q2_K", kOtherQuant},         {11, "Q3_K", kOtherQuant},
+    {15, "Q8_K", kOtherQuant},      {16, "IQ2_XXS", kOtherQuant},      {17, "IQ2_XS", kOtherQuant},
+    {18, "IQ3_XXS", kOtherQuant},   {19, "IQ1_S", kOtherQuant},        {20, "IQ4_NL", kOtherQuant},
+    {21, "IQ3_S", kOtherQuant},     {22, "IQ2_S", kOtherQuant},        {23, "IQ4_XS", kOtherQuant},
+    {24, "I8", kOtherQuant},        {25, "I16", kOtherQuant},          {26, "I32", kOtherQuant},
+    {27, "I64", kOtherQuant},       {28, "F64", kOtherQuant},          {29, "IQ1_M", kOtherQuant},
+    {37, "I8_S", kOtherTernary},    {38, "TL1", kTileBound},           {39, "TL2 or MXFP4", kTileBound},
+    {40, "NVFP4", kOtherQuant},     {41, "Q1_0", kOtherTernary},       {42, "Q2_0", kOtherTernary},
+    {134, "IQ1_BN", kOtherTernary}, {135, "IQ2_BN", kOtherTernary},    {142, "PQ2_0", kOtherTernary},
+    {143, "PTQ1_0", kOtherTernary}, {335, "IQ2_BN_R4", kOtherTernary},
+};
+
+format::TensorSize refuse(std::uint32_t type) {
+  const auto* known = std::find_if(std::begin(kKnownTypes), std::end(kKnownTypes),
+                                   [&](const KnownType& candidate) { return candidate.id == type; });
+  format::TensorSize size;
+  if (known != std::end(kKnownTypes)) {
+    size.error = fmt::format("tensor type {} ({}) is not supported; {}", type, known->name, known->hint);
+    return size;
+  }
+  std::string names;
+  for (const TensorCodec* codec : kCodecs) names += fmt::format("{}{}", names.empty() ? "" : ", ", codec->name);
+  size.error = fmt::format("unknown tensor type {}; expected one of {}", type, names);
+  return size;
+}
+
+}  // namespace
+
+std::span<const TensorCodec* const> all_codecs() noexcept { return kCodecs; }
+
+const TensorCodec* find_codec(std::uint32_t gguf_type) noexcept {
+  const auto* found = std::find_if(std::begin(kCodecs), std::end(kCodecs),
+                                   [&](const TensorCodec* codec) { return codec->gguf_type == gguf_type; });
+  return found == std::end(kCodecs) ? nullptr : *found;
+}
+
+format::TensorSize tensor_size(std::uint32_t type, std::uint64_t cols, std::uint64_t n_elements) {
+  const TensorCodec* codec = find_codec(type);
+  if (codec == nullptr) return refuse(type);
+  format::TensorSize size;
+  size.kind = ErrorKind::kBadFile;
+  // Types that code the tensor as a whole need whole blocks in all, the others in every row.
+  const std::uint64_t coded = codec->tensor_bytes != nullptr ? n_elements : cols;
+  if (coded % codec->block_elements != 0) {
+    size.error = fmt::format("expected a multiple of {} {} for type {}, found {}", codec->block_elements,
+                             codec->tensor_bytes != nullptr ? "elements" : "columns", codec->name, coded);
+    return size;
+  }
+  if (codec->tensor_bytes != nullptr) {
+    size.bytes = codec->tensor_bytes(n_elements);
+  } else {
+    size.bytes = checked_mul(n_elements / codec->block_elements, codec->block_bytes);
+  }
+  if (!size.bytes) size.error = fmt::format("{} elements are too many", n_elements);
+  return size;
+}
+
+const TensorCodec& i2s_64_codec() noexcept { return kI2s64; }
+
+}  // namespace tern::weights

@@ -42,11 +42,11 @@ bool unpack_runs(const std::uint8_t* bytes, std::size_t first, std::size_t cols,
   for (std::size_t done = 0; done < cols;) {
     const std::size_t element = first + done;  // in the whole tensor
     const std::size_t lane = element % kLanes;
-    const auto group = static_cast<unsigned>(element / kLanes % 4);
+    const std::size_t shift = 6 - 2 * (element / kLanes % 4);
     const std::size_t run = std::min(kLanes - lane, cols - done);
     const std::uint8_t* from = bytes + element / (4 * kLanes) * kLanes + lane;
     for (std::size_t i = 0; i < run; ++i) {
-      const auto code = static_cast<std::uint8_t>(from[i] >> shift_of_group<BitOrder::kHighFirst>(group) & 3);
+      const auto code = static_cast<std::uint8_t>(from[i] >> shift & 3);
       threes |= static_cast<std::uint8_t>(code & code >> 1);
       codes[done + i] = code;
     }

@@ -1,0 +1,43 @@
+#include "kernels/float_impl.h"
+#include "kernels/float_tables.h"
+#include "kernels/float_x86.h"
+
+namespace tern::kernels {
+namespace {
+
+/// A group is two ymm registers.
+struct Avx2 : X86Sums<Avx2> {
+  using Arch = xsimd::avx2;
+  static constexpr std::size_t kDotRows = 4;
+  static constexpr std::size_t kSumGroups = 4;  // 8 registers of sums
+
+  static Group<Avx2> from_f16(const std::uint16_t* p) {
+    const auto* halves = reinterpret_cast<const __m128i*>(p);
+    return {{_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))}};
+  }
+  static void to_f16(const Group<Avx2>& group, std::uint16_t* p) {
+    auto* halves = reinterpret_cast<__m128i*>(p);
+    _mm_storeu_si128(halves, _mm256_cvtps_ph(group.r[0], _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(group.r[1], _MM_FROUND_TO_NEAREST_INT));
+  }
+  static void to_i8(const Group<Avx2>& group, std::int8_t* p) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(to_i16(group.r[0]), to_i16(group.r[1])));
+  }
+  /// 8 + 8, then 4 + 4
+  static __m128 fold(const Group<Avx2>& group) {
+    const __m256 eight = _mm256_add_ps(group.r[0], group.r[1]);
+    return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  }
+
+ private:
+  static __m128i to_i16(__m256 values) {
+    const __m256i ints = _mm256_cvtps_epi32(values);
+    return _mm_packs_epi32(_mm256_castsi256_si128(ints), _mm256_extracti128_si256(ints, 1));
+  }
+};
+
+}  // namespace
+
+constinit const FloatKernels kFloatAvx2 = make_float_table<Avx2>("float-avx2", Isa::kAvx2);
+
+}  // namespace tern::kernels

@@ -1,0 +1,43 @@
+// GCC 12 takes _mm512_undefined_ps() in its own intrinsics for a mistake (its bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+
+#include "kernels/float_impl.h"
+#include "kernels/float_tables.h"
+#include "kernels/float_x86.h"
+
+namespace tern::kernels {
+namespace {
+
+/// A group is one zmm register.
+struct Avx512 : X86Sums<Avx512> {
+  using Arch = xsimd::avx512bw;
+  static constexpr std::size_t kDotRows = 4;
+  static constexpr std::size_t kSumGroups = 8;  // a head of 128 columns at a time
+
+  static Group<Avx512> from_f16(const std::uint16_t* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {{_mm512_cvtph_ps(halves)}};
+  }
+  static void to_f16(const Group<Avx512>& group, std::uint16_t* p) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(group.r[0], _MM_FROUND_TO_NEAREST_INT));
+  }
+  static void to_i8(const Group<Avx512>& group, std::int8_t* p) {
+    const __m512i ints = _mm512_cvtps_epi32(group.r[0]);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(ints));
+  }
+  /// 8 + 8, then 4 + 4
+  static __m128 fold(const Group<Avx512>& group) {
+    const __m512 all = group.r[0];
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  }
+};
+
+}  // namespace
+
+constinit const FloatKernels kFloatAvx512 = make_float_table<Avx512>("float-avx512", Isa::kAvx512);
+
+}  // namespace tern::kernels

@@ -1,0 +1,129 @@
+#include "kernels/float_impl.h"
+#include "kernels/float_tables.h"
+
+#if defined(__SSE2__)
+#include "kernels/float_x86.h"
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace tern::kernels {
+namespace {
+
+#if defined(__SSE2__)
+
+/// A group is four xmm registers. SSE2 knows no halves: their conversion is integer arithmetic.
+struct Baseline : X86Sums<Baseline> {
+  using Arch = xsimd::sse2;
+  static constexpr std::size_t kDotRows = 2;
+  static constexpr std::size_t kSumGroups = 2;  // 8 registers of sums
+
+  static Group<Baseline> from_f16(const std::uint16_t* p) {
+    const auto* halves = reinterpret_cast<const __m128i*>(p);
+    const __m128i low = _mm_loadu_si128(halves);
+    const __m128i high = _mm_loadu_si128(halves + 1);
+    const __m128i zero = _mm_setzero_si128();
+    return {{widen(_mm_unpacklo_epi16(low, zero)), widen(_mm_unpackhi_epi16(low, zero)),
+             widen(_mm_unpacklo_epi16(high, zero)), widen(_mm_unpackhi_epi16(high, zero))}};
+  }
+  static void to_f16(const Group<Baseline>& group, std::uint16_t* p) {
+    auto* halves = reinterpret_cast<__m128i*>(p);
+    _mm_storeu_si128(halves, _mm_packs_epi32(narrow(group.r[0]), narrow(group.r[1])));
+    _mm_storeu_si128(halves + 1, _mm_packs_epi32(narrow(group.r[2]), narrow(group.r[3])));
+  }
+  static void to_i8(const Group<Baseline>& group, std::int8_t* p) {
+    const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(group.r[0]), _mm_cvtps_epi32(group.r[1]));
+    const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(group.r[2]), _mm_cvtps_epi32(group.r[3]));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(low, high));
+  }
+  /// 8 + 8, then 4 + 4
+  static __m128 fold(const Group<Baseline>& g) { return (g.r[0] + g.r[2]) + (g.r[1] + g.r[3]); }
+
+ private:
+  using Floats = xsimd::batch<float, Arch>;
+  using Ints = xsimd::batch<std::int32_t, Arch>;
+
+  /// Four halves, each in the low bits of an int, to floats. Exact.
+  static Floats widen(Ints half) {
+    const Ints sign = (half & Ints(0x8000)) << 16;
+    const Ints magnitude = half & Ints(0x7fff);
+    const Ints moved = magnitude << 13;  // exponent and fraction where a float has them
+    // 127 - 15 = 112: the difference of the exponents' biases; once more for infinity and NaN, whose exponent is 255.
+    Ints normal = moved + Ints(112 << 23);
+    normal = normal + select_where(magnitude > Ints(0x7bff), Ints(112 << 23));
+    normal = normal | select_where(magnitude > Ints(0x7c00), Ints(1 << 22));  // NaN becomes quiet
+    // A subnormal is fraction * 2^-24: put the fraction behind the hidden bit of 2^-14 and take 2^-14 away.
+    const Floats subnormal = xsimd::bitwise_cast<Floats>(moved + Ints(113 << 23)) - Floats(0x1p-14f);
+    const auto is_subnormal = magnitude < Ints(0x0400);
+    const Ints bits = xsimd::select(is_subnormal, xsimd::bitwise_cast<Ints>(subnormal), normal);
+    return xsimd::bitwise_cast<Floats>(bits | sign);
+  }
+
+  /// Four floats to halves, each in an int as a sign-extended 16-bit number.
+  static Ints narrow(Floats value) {
+    const Ints all_bits = xsimd::bitwise_cast<Ints>(value);
+    const Ints magnitude = all_bits & Ints(0x7fffffff);
+    // Half of the new last place, a bit less where the last place is even: ties go to even.
+    const Ints odd = (magnitude >> 13) & Ints(1);
+    const Ints normal = (magnitude - Ints(112 << 23) + Ints(0xfff) + odd) >> 13;
+    // The last place of 0.5 is 2^-24, that of a subnormal half, so the addition rounds there.
+    const Floats shifted = xsimd::bitwise_cast<Floats>(magnitude) + Floats(0.5f);
+    const Ints subnormal = xsimd::bitwise_cast<Ints>(shifted) - xsimd::bitwise_cast<Ints>(Floats(0.5f));
+    const Ints nan = Ints(0x7e00) | ((magnitude >> 13) & Ints(0x3ff));
+
+    Ints half = xsimd::select(magnitude < Ints(0x38800000), subnormal, normal);  // below 2^-14
+    half = xsimd::select(magnitude > Ints(0x477fefff), Ints(0x7c00), half);      // 65520 and more
+    half = xsimd::select(magnitude > Ints(0x7f800000), nan, half);
+    return ((half << 16) >> 16) | ((all_bits >> 16) & Ints(-0x8000));
+  }
+
+  static Ints select_where(xsimd::batch_bool<std::int32_t, Arch> where, Ints value) {
+    return xsimd::select(where, value, Ints(0));
+  }
+};
+
+#elif defined(__aarch64__)
+
+/// A group is four NEON registers.
+struct Baseline {
+  using Arch = xsimd::neon64;
+  using Floats = xsimd::batch<float, Arch>;
+  static constexpr std::size_t kDotRows = 4;
+  static constexpr std::size_t kSumGroups = 4;  // 16 of 32 registers
+
+  static Group<Baseline> from_f16(const std::uint16_t* p) {
+    return make_group<Baseline>(
+        [&](std::size_t k) { return Floats(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * k)))); });
+  }
+  static void to_f16(const Group<Baseline>& group, std::uint16_t* p) {
+    for (std::size_t k = 0; k < 4; ++k) vst1_u16(p + 4 * k, vreinterpret_u16_f16(vcvt_f16_f32(group.r[k])));
+  }
+  static void to_i8(const Group<Baseline>& group, std::int8_t* p) {
+    const int16x8_t low = vcombine_s16(to_i16(group.r[0]), to_i16(group.r[1]));
+    const int16x8_t high = vcombine_s16(to_i16(group.r[2]), to_i16(group.r[3]));
+    vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+  }
+  static Floats larger(Floats a, Floats b) { return xsimd::select(a > b, a, b); }
+  static Floats smaller(Floats a, Floats b) { return xsimd::select(a < b, a, b); }
+  static float sum(const Group<Baseline>& g) {
+    const float32x4_t four = (g.r[0] + g.r[2]) + (g.r[1] + g.r[3]);
+    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+  }
+  static void store_sums(const Group<Baseline> (&groups)[kDotRows], float* p) {
+    for (std::size_t r = 0; r < kDotRows; ++r) p[r] = sum(groups[r]);
+  }
+
+ private:
+  static int16x4_t to_i16(float32x4_t values) { return vmovn_s32(vcvtnq_s32_f32(values)); }
+};
+
+#else
+#error "there is no baseline table for this machine: build the scalar one only"
+#endif
+
+}  // namespace
+
+constinit const FloatKernels kFloatBaseline = make_float_table<Baseline>("float-baseline", Isa::kBaseline);
+
+}  // namespace tern::kernels

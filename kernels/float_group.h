@@ -1,0 +1,174 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <xsimd/xsimd.hpp>
+
+#include "kernels/float_constants.h"
+
+/// The vocabulary of the float kernels: groups of 16 virtual lanes over the registers of an instruction set.
+///
+/// An instruction set is a struct that names its xsimd architecture and what xsimd has no word for:
+///   Arch                            xsimd's tag, e.g. xsimd::avx2
+///   kDotRows, kSumGroups            how many rows / groups of 16 columns fill the registers
+///   from_f16(p), to_f16(group, p)   conversion of 16 halves; to nearest even
+///   to_i8(group, p)                 16 floats in [-127, 127] to bytes, to nearest even
+///   larger(a, b), smaller(a, b)     a > b ? a : b and a < b ? a : b, so b where one of them is NaN
+///   sum(group), store_sums(groups, p)  the sum tree for one group; for kDotRows groups at once
+///
+/// Everything lives in an anonymous namespace: each instruction set compiles this file with its own flags, and the
+/// linker must never share a function between them.
+namespace tern::kernels {
+namespace {
+
+template <typename Isa>
+using Register = xsimd::batch<float, typename Isa::Arch>;
+
+/// 16 virtual lanes; register k holds lanes k * size ... (k + 1) * size - 1.
+template <typename Isa>
+struct Group {
+  static constexpr std::size_t kRegisters = kLanes / Register<Isa>::size;
+  Register<Isa> r[kRegisters];
+};
+
+/// A group whose register k is make(k).
+template <typename Isa, typename Make>
+[[gnu::always_inline]] inline Group<Isa> make_group(const Make& make) {
+  // Spelled out as a pack, not a loop: a loop over k would keep the registers in memory.
+  return [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
+    return Group<Isa>{{make(k)...}};
+  }
+  (std::make_index_sequence<Group<Isa>::kRegisters>{});
+}
+
+/// op() on the registers of one or more groups.
+template <typename Isa, typename Op, typename... Others>
+[[gnu::always_inline]] inline Group<Isa> map(const Op& op, const Group<Isa>& a, const Others&... others) {
+  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return op(a.r[k], others.r[k]...); });
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> broadcast(float value) {
+  return make_group<Isa>([&](std::size_t) __attribute__((always_inline)) { return Register<Isa>(value); });
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> operator+(const Group<Isa>& a, const Group<Isa>& b) {
+  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return a.r[k] + b.r[k]; });
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> operator-(const Group<Isa>& a, const Group<Isa>& b) {
+  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return a.r[k] - b.r[k]; });
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> operator*(const Group<Isa>& a, const Group<Isa>& b) {
+  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return a.r[k] * b.r[k]; });
+}
+
+/// Which lanes of a group an array holds: all of them, or the first n.
+struct Whole {};
+struct Tail {
+  std::size_t n;
+};
+
+/// Calls body(i, part) for i = 0, 16, 32 ... < n.
+template <typename Body>
+[[gnu::always_inline]] inline void for_each_group(std::size_t n, const Body& body) {
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) body(i, Whole{});
+  if (i < n) body(i, Tail{n - i});
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> load(const float* p, Whole) {
+  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) {
+    return Register<Isa>::load_unaligned(p + k * Register<Isa>::size);
+  });
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> load(const std::uint16_t* p, Whole) {
+  return Isa::from_f16(p);
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline Group<Isa> load(const std::int32_t* p, Whole) {
+  using Ints = xsimd::batch<std::int32_t, typename Isa::Arch>;
+  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) {
+    return xsimd::to_float(Ints::load_unaligned(p + k * Ints::size));
+  });
+}
+
+/// The lanes that the array does not hold become `padding`; nothing past the array is read.
+template <typename Isa, typename Element>
+inline Group<Isa> load(const Element* p, Tail tail, Element padding = 0) {
+  Element padded[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) padded[i] = padding;
+  for (std::size_t i = 0; i < tail.n; ++i) padded[i] = p[i];
+  return load<Isa>(padded, Whole{});
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline void store(float* p, Whole, const Group<Isa>& group) {
+  [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
+    (group.r[k].store_unaligned(p + k * Register<Isa>::size), ...);
+  }
+  (std::make_index_sequence<Group<Isa>::kRegisters>{});
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline void store(std::uint16_t* p, Whole, const Group<Isa>& group) {
+  Isa::to_f16(group, p);
+}
+
+template <typename Isa>
+[[gnu::always_inline]] inline void store(std::int8_t* p, Whole, const Group<Isa>& group) {
+  Isa::to_i8(group, p);
+}
+
+template <typename Isa, typename Element>
+inline void store(Element* p, Tail tail, const Group<Isa>& group) {
+  Element padded[kLanes];
+  store(padded, Whole{}, group);
+  for (std::size_t i = 0; i < tail.n; ++i) p[i] = padded[i];
+}
+
+/// The largest lane.
+template <typename Isa>
+inline float max_lane(const Group<Isa>& group) {
+  float lanes[kLanes];
+  store(lanes, Whole{}, group);
+  float largest = lanes[0];
+  for (std::size_t i = 1; i < kLanes; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
+  return largest;
+}
+
+/// exp, see ExpConstants. NaN gives NaN: larger() and smaller() return their second argument then.
+template <typename Isa>
+[[gnu::always_inline]] inline Register<Isa> exp(Register<Isa> x) {
+  using C = ExpConstants;
+  using Floats = Register<Isa>;
+  using Ints = xsimd::batch<std::int32_t, typename Isa::Arch>;
+  x = Isa::smaller(Floats(C::kMax), Isa::larger(Floats(C::kMin), x));
+  const Floats shifted = x * Floats(C::kLog2E) + Floats(kRoundShift);
+  const Floats n = shifted - Floats(kRoundShift);
+  const Floats r = (x - n * Floats(C::kLn2High)) - n * Floats(C::kLn2Low);
+  Floats p = Floats(C::kP4) * r + Floats(C::kP3);
+  p = p * r + Floats(C::kP2);
+  p = p * r + Floats(C::kP1);
+  p = p * r + Floats(C::kP0);
+  const Floats exp_r = Floats(1.0f) + (r + p * (r * r));
+  // 2^n in two steps: n reaches from -150 to 128, and the exponents of a float only from -126 to 127.
+  const Ints exponent = xsimd::bitwise_cast<Ints>(shifted) - xsimd::bitwise_cast<Ints>(Floats(kRoundShift));
+  const Ints half = exponent >> 1;
+  const auto power_of_two = [](Ints e) __attribute__((always_inline)) {
+    return xsimd::bitwise_cast<Floats>((e + Ints(127)) << 23);
+  };
+  return exp_r * power_of_two(half) * power_of_two(exponent - half);
+}
+
+}  // namespace
+}  // namespace tern::kernels

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/float_group.h"
+#include "kernels/float_rows.h"
+#include "kernels/kernels.h"
+
+/// Every float kernel, once, for any instruction set that has the vocabulary of float_group.h.
+namespace tern::kernels {
+namespace {
+
+template <typename Isa>
+struct FloatImpl {
+  using Lanes = Group<Isa>;
+  using Floats = Register<Isa>;
+
+  static void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float* y) {
+    Lanes squares = broadcast<Isa>(0.0f);
+    for_each_group(n, [&](std::size_t i, auto part) {
+      const Lanes values = load<Isa>(x + i, part);
+      squares = squares + values * values;
+    });
+    const float mean = Isa::sum(squares) / static_cast<float>(n);
+    const Lanes inverse = broadcast<Isa>(1.0f / __builtin_sqrtf(mean + eps));
+    for_each_group(n, [&](std::size_t i, auto part) {
+      store(y + i, part, (load<Isa>(x + i, part) * inverse) * load<Isa>(weight + i, part));
+    });
+  }
+
+  static float quantize(const float* x, std::size_t n, std::int8_t* q) {
+    Lanes largest_lanes = broadcast<Isa>(kQuantFloor);
+    for_each_group(n, [&](std::size_t i, auto part) {
+      // larger() keeps its second argument when the first is NaN.
+      const auto keep_larger = [](Floats v, Floats best) { return Isa::larger(xsimd::abs(v), best); };
+      largest_lanes = map<Isa>(keep_larger, load<Isa>(x + i, part), largest_lanes);
+    });
+    float largest = max_lane(largest_lanes);
+    if (largest > kMaxFloat) largest = kMaxFloat;
+    const Lanes step_inverse = broadcast<Isa>(kQuantMax / largest);
+    const auto clamp = [](Floats v) {
+      v = xsimd::select(v == v, v, Floats(0.0f));  // NaN counts as 0
+      return Isa::larger(Isa::smaller(v, Floats(kQuantMax)), Floats(-kQuantMax));
+    };
+    for_each_group(n, [&](std::size_t i, auto part) {
+      store(q + i, part, map<Isa>(clamp, load<Isa>(x + i, part) * step_inverse));
+    });
+    return largest / kQuantMax;
+  }
+
+  static void scale_sums(const std::int32_t* sums, std::size_t n, float scale, float* y) {
+    const Lanes factor = broadcast<Isa>(scale);
+    for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(sums + i, part) * factor); });
+  }
+
+  static void scale_sums_by_row(const std::int32_t* sums, std::size_t n, float scale, const float* row_scales,
+                                bool accumulate, float* y) {
+    const Lanes factor = broadcast<Isa>(scale);
+    const auto value = [&](std::size_t i, auto part) {
+      return load<Isa>(sums + i, part) * (factor * load<Isa>(row_scales + i, part));
+    };
+    if (accumulate) {
+      for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(y + i, part) + value(i, part)); });
+    } else {
+      for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, value(i, part)); });
+    }
+  }
+
+  static void add(const float* x, std::size_t n, float* y) {
+    for_each_group(
+        n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(y + i, part) + load<Isa>(x + i, part)); });
+  }
+
+  static void scale(float s, std::size_t n, float* y) {
+    const Lanes factor = broadcast<Isa>(s);
+    for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(y + i, part) * factor); });
+  }
+
+  static void silu_mul(const float* gate, const float* up, std::size_t n, float* y) {
+    const auto silu_times = [](Floats z, Floats u) { return z / (Floats(1.0f) + exp<Isa>(-z)) * u; };
+    for_each_group(n, [&](std::size_t i, auto part) {
+      store(y + i, part, map<Isa>(silu_times, load<Isa>(gate + i, part), load<Isa>(up + i, part)));
+    });
+  }
+
+  static void relu2_mul(const float* gate, const float* up, std::size_t n, float* y) {
+    const auto relu2_times = [](Floats z, Floats u) {
+      const Floats positive = Isa::larger(Floats(0.0f), z);  // NaN stays
+      return positive * positive * u;
+    };
+    for_each_group(n, [&](std::size_t i, auto part) {
+      store(y + i, part, map<Isa>(relu2_times, load<Isa>(gate + i, part), load<Isa>(up + i, part)));
+    });
+  }
+
+  static void rope_neox(float* x, const float* cos, const float* sin, std::size_t n) {
+    const std::size_t half = n / 2;
+    for_each_group(half, [&](std::size_t i, auto part) {
+      const Lanes a = load<Isa>(x + i, part);
+      const Lanes b = load<Isa>(x + half + i, part);
+      const Lanes c = load<Isa>(cos + i, part);
+      const Lanes s = load<Isa>(sin + i, part);
+      store(x + i, part, a * c - b * s);
+      store(x + half + i, part, a * s + b * c);
+    });
+  }
+
+  /// Elements of a pair lie side by side; a plain loop, since a head has a few hundred elements at most.
+  static void rope_norm(float* x, const float* cos, const float* sin, std::size_t n) {
+    for (std::size_t i = 0; i < n / 2; ++i) {
+      const float a = x[2 * i];
+      const float b = x[2 * i + 1];
+      x[2 * i] = a * cos[i] - b * sin[i];
+      x[2 * i + 1] = a * sin[i] + b * cos[i];
+    }
+  }
+
+  /// y = x, of another type: halves to floats or floats to halves.
+  template <typename From, typename To>
+  static void convert(const From* x, std::size_t n, To* y) {
+    for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(x + i, part)); });
+  }
+
+  static void softmax(float* scores, std::size_t n) {
+    // Padding with -inf: it is no maximum, and its exp is 0.
+    const auto load_scores = [&](std::size_t i, auto part) {
+      if constexpr (requires { part.n; }) {
+        return load<Isa>(scores + i, part, -__builtin_inff());
+      } else {
+        return load<Isa>(scores + i, part);
+      }
+    };
+    Lanes largest = broadcast<Isa>(-__builtin_inff());
+    const auto keep_larger = [](Floats v, Floats best) { return Isa::larger(v, best); };
+    for_each_group(n,
+                   [&](std::size_t i, auto part) { largest = map<Isa>(keep_larger, load_scores(i, part), largest); });
+    largest = broadcast<Isa>(max_lane(largest));
+
+    Lanes sums = broadcast<Isa>(0.0f);
+    for_each_group(n, [&](std::size_t i, auto part) {
+      const Lanes exps = map<Isa>([](Floats v) { return exp<Isa>(v); }, load_scores(i, part) - largest);
+      store(scores + i, part, exps);
+      sums = sums + exps;
+    });
+    scale(1.0f / Isa::sum(sums), n, scores);
+  }
+};
+
+/// The table of one instruction set.
+template <typename Isa>
+constexpr FloatKernels make_float_table(const char* name, tern::kernels::Isa isa) {
+  using Impl = FloatImpl<Isa>;
+  return {
+      .name = name,
+      .isa = isa,
+      .rms_norm = Impl::rms_norm,
+      .quantize = Impl::quantize,
+      .scale_sums = Impl::scale_sums,
+      .scale_sums_by_row = Impl::scale_sums_by_row,
+      .add = Impl::add,
+      .scale = Impl::scale,
+      .silu_mul = Impl::silu_mul,
+      .relu2_mul = Impl::relu2_mul,
+      .rope_neox = Impl::rope_neox,
+      .rope_norm = Impl::rope_norm,
+      .f16_to_f32 = Impl::template convert<std::uint16_t, float>,
+      .f32_to_f16 = Impl::template convert<float, std::uint16_t>,
+      .dot_rows_f32 = dot_rows<Isa, float>,
+      .dot_rows_f16 = dot_rows<Isa, std::uint16_t>,
+      .softmax = Impl::softmax,
+      .weighted_sum_f32 = weighted_sum<Isa, float>,
+      .weighted_sum_f16 = weighted_sum<Isa, std::uint16_t>,
+  };
+}
+
+}  // namespace
+}  // namespace tern::kernels

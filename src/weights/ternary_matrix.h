@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "src/weights/codec.h"
+
+namespace tern::weights {
+
+/// Weights that share one scale.
+enum class ScaleKind : std::uint8_t { kTensor, kRow, kBlock };
+
+/// The scales of a tensor, in the simplest form that loses nothing.
+struct ScalePlan {
+  ScaleKind kind = ScaleKind::kTensor;
+  std::size_t block_cols = 0;    // columns that share a scale within a row; all of them unless kBlock
+  std::size_t n_col_blocks = 1;  // cols / block_cols
+  std::vector<float> scales;     // kTensor: (1); kRow: (rows); kBlock: (n_col_blocks, rows)
+};
+
+/// A ternary matrix as a kernel reads it: value = (code - 1) * scale.
+///
+/// Kernels know nothing of scales. So a matrix with one scale per tensor or row is packed as a whole, and one with
+/// scales per block of columns as n_col_blocks matrices (rows, block_cols), one after the other.
+struct TernaryMatrix {
+  const kernels::TernaryKernel* kernel = nullptr;
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  ScaleKind kind = ScaleKind::kTensor;
+  std::size_t block_cols = 0;
+  std::size_t n_col_blocks = 1;
+  std::span<std::uint8_t> weights;  // 64-byte aligned, owned by whoever made the matrix
+  std::vector<float> scales;        // as in ScalePlan
+
+  /// The packed matrix (rows, block_cols) of one block of columns.
+  [[nodiscard]] std::uint8_t* col_block(std::size_t block) const noexcept {
+    return weights.data() + block * (weights.size() / n_col_blocks);
+  }
+  /// Bytes of weights and scales.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return weights.size() + scales.size() * sizeof(float); }
+};
+
+/// Reads and checks all scales of a tensor. Of scales that are all equal only one is kept; where a block holds only
+/// zeros its scale may be 0 and does not count.
+///
+/// Cost      touches every page of the tensor when it has scales per block
+/// Errors    Error(kBadFile): a scale that is not finite or not positive; Error(kUnsupported): more columns than a
+///           kernel can add up
+[[nodiscard]] ScalePlan plan_scales(const std::string& source, const format::TensorInfo& tensor,
+                                    const TensorCodec& codec);
+
+/// Bytes of packed weights, without scales: a multiple of 64. Without a plan: as if one scale fits all.
+[[nodiscard]] std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols);
+[[nodiscard]] std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols,
+                                       const ScalePlan& plan);
+
+/// A matrix over the first packed_bytes() of `memory`, to be filled by pack_rows().
+/// Requires memory that is 64-byte aligned and that stays; kernels read up to 64 bytes past the matrix.
+[[nodiscard]] TernaryMatrix make_ternary_matrix(const kernels::TernaryKernel& kernel, std::size_t rows,
+                                                std::size_t cols, ScalePlan plan, std::span<std::uint8_t> memory);
+
+/// Bytes that pack_rows() needs to unpack one block of rows.
+[[nodiscard]] std::size_t pack_scratch_bytes(const TernaryMatrix& matrix) noexcept;
+
+/// Repacks rows [row_begin, row_end) of a tensor for the matrix's kernel. Returns the row in which a code is not
+/// ternary (what was packed is then of no use), or nothing.
+///
+/// Requires  row_begin a multiple of the layout's row_block, row_end too or the number of rows
+/// Threads   pure; disjoint ranges of rows may be packed at the same time, each with its own scratch
+[[nodiscard]] std::optional<std::size_t> pack_rows(const format::TensorInfo& tensor, const TensorCodec& codec,
+                                                   std::size_t row_begin, std::size_t row_end,
+                                                   const TernaryMatrix& matrix, std::span<std::uint8_t> scratch);
+
+}  // namespace tern::weights

@@ -15,13 +15,13 @@ namespace tern {
 struct GenerateOptions {
   /// Tokens to produce at most, the prompt not counted.
   std::size_t max_tokens = 256;
-  SamplingOptions sampling;
+  SamplingOptions sampling = {};
   /// Generation ends when the text holds one of these; the stop text itself is not handed out.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   /// Keep going after a token that ends an answer.
   bool ignore_eos = false;
   /// Asked before every token and between batches of the prompt; false ends the generation.
-  std::function<bool()> keep_going;
+  std::function<bool()> keep_going = {};
 };
 
 enum class FinishReason {

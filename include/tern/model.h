@@ -25,9 +25,9 @@ struct OpenOptions {
   std::string kernel = "auto";
   I2sLayout i2s_layout = I2sLayout::k128;
   /// Overrides the pre-tokenizer rule of the file; empty keeps it.
-  std::string pre_rule;
+  std::string pre_rule = {};
   /// Called now and then while loading with the share done, 0 to 1, from one thread at a time.
-  std::function<void(double)> on_progress;
+  std::function<void(double)> on_progress = {};
 };
 
 /// One tensor of the file.

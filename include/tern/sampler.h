@@ -14,7 +14,7 @@ namespace tern {
 /// How the next token is chosen. The steps run in the order of the fields.
 struct SamplingOptions {
   /// Added to the logits of single tokens before anything else.
-  std::vector<std::pair<Token, float>> logit_bias;
+  std::vector<std::pair<Token, float>> logit_bias = {};
   /// Divides positive and multiplies negative logits of tokens seen in the last `penalty_window`; 1 = off.
   /// Keskar et al. 2019, arXiv:1909.05858 section 4.1.
   float repeat_penalty = 1.0f;

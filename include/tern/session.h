@@ -32,7 +32,7 @@ struct SessionStats {
   std::size_t decode_tokens = 0;  ///< tokens computed one at a time
   double decode_seconds = 0.0;
   std::uint64_t decode_bytes = 0;  ///< weights and KV cache read while decoding
-  std::uint64_t logits_hash = 0;   ///< FNV-1a of the bytes of the last logits
+  std::uint64_t logits_hash = 0;   ///< FNV-1a of the bytes of the last logits; 0 before any
 };
 
 namespace engine {
@@ -69,7 +69,8 @@ class Session {
   [[nodiscard]] std::size_t position() const noexcept;  ///< tokens held
   [[nodiscard]] std::size_t context() const noexcept;   ///< tokens that fit
   [[nodiscard]] unsigned threads() const noexcept;
-  [[nodiscard]] const SessionStats& stats() const noexcept;
+  /// Computes the hash of the last logits, which takes a millisecond for a large vocabulary.
+  [[nodiscard]] SessionStats stats() const noexcept;
   [[nodiscard]] const Model& model() const noexcept;
 
  private:

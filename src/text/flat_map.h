@@ -1,0 +1,67 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace tern::text {
+
+/// Spreads the bits of a key over the whole word, the upper half best.
+[[nodiscard]] constexpr std::uint64_t mix_bits(std::uint64_t x) noexcept {
+  x *= 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio: Fibonacci hashing, Knuth, TAOCP volume 3, 6.4
+  x ^= x >> 32;
+  return x * 0xD6E8FEB86659FD93u;  // any odd number with evenly spread bits
+}
+
+/// Hash map from 64-bit keys to small values, in one array: open addressing with linear probing, at most half full.
+template <typename Value>
+class FlatMap {
+ public:
+  explicit FlatMap(std::size_t expected = 0) : slots_(std::bit_ceil(2 * expected + 2), Slot{kEmpty, Value{}}) {}
+
+  /// False, and nothing changes, when the key is there already. Requires key != ~0.
+  bool insert(std::uint64_t key, const Value& value) {
+    if (2 * (size_ + 1) > slots_.size()) grow();
+    Slot& slot = slots_[slot_of(key)];
+    if (slot.key == key) return false;
+    slot = Slot{key, value};
+    ++size_;
+    return true;
+  }
+
+  /// nullptr when the key is absent.
+  [[nodiscard]] const Value* find(std::uint64_t key) const noexcept {
+    const Slot& slot = slots_[slot_of(key)];
+    return slot.key == key ? &slot.value : nullptr;
+  }
+
+ private:
+  static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};
+
+  struct Slot {
+    std::uint64_t key;
+    Value value;
+  };
+
+  /// The slot that has this key, or the free one where it belongs.
+  [[nodiscard]] std::size_t slot_of(std::uint64_t key) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t i = (mix_bits(key) >> 32) & mask;
+    while (slots_[i].key != key && slots_[i].key != kEmpty) i = (i + 1) & mask;
+    return i;
+  }
+
+  void grow() {
+    const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(2 * slots_.size(), Slot{kEmpty, Value{}}));
+    for (const Slot& slot : old) {
+      if (slot.key != kEmpty) slots_[slot_of(slot.key)] = slot;
+    }
+  }
+
+  std::vector<Slot> slots_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace tern::text

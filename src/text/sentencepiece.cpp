@@ -1,0 +1,129 @@
+#include "src/text/sentencepiece.h"
+
+#include <bit>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "src/base/check.h"
+#include "src/base/printable.h"
+#include "src/text/utf8.h"
+
+namespace tern::text {
+namespace {
+
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, how SentencePiece spells a space
+
+void append_unmarked(std::string_view text, std::string& bytes) {
+  std::size_t begin = 0;
+  for (std::size_t mark = text.find(kSpaceMark); mark != std::string_view::npos; mark = text.find(kSpaceMark, begin)) {
+    bytes += text.substr(begin, mark - begin);
+    bytes += ' ';
+    begin = mark + kSpaceMark.size();
+  }
+  bytes += text.substr(begin);
+}
+
+/// The byte that a text like <0x0A> names.
+std::optional<char> parse_byte(std::string_view text) {
+  if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return std::nullopt;
+  unsigned value = 0;
+  const auto result = std::from_chars(text.data() + 3, text.data() + 5, value, 16);
+  if (result.ec != std::errc() || result.ptr != text.data() + 5) return std::nullopt;
+  return static_cast<char>(value);
+}
+
+/// Maps the order of floats to that of integers, reversed: the higher the score, the lower the result.
+std::uint32_t descending_order(float score) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);  // -0 becomes +0, which is equal to it
+  // IEEE 754 binary32 orders like sign and magnitude.
+  const bool is_negative = (bits >> 31) != 0;
+  return is_negative ? bits : ~bits & 0x7FFFFFFFu;
+}
+
+}  // namespace
+
+Vocabulary read_sentencepiece_vocabulary(const format::Metadata& metadata, const TokenTable& table) {
+  Vocabulary vocabulary(table.texts.size());
+  std::string bytes;
+  for (std::size_t i = 0; i < table.texts.size(); ++i) {
+    const std::string_view text = table.texts[i];
+    const TokenType type = table.types[i];
+    bytes.clear();
+    if (type == TokenType::kByte) {
+      const auto byte = parse_byte(text);
+      if (!byte) {
+        fail(ErrorKind::kBadFile, "{}: tokenizer.ggml.tokens: token {}: expected a byte token like <0x0A>, found '{}'",
+             metadata.source(), i, printable(text));
+      }
+      bytes += *byte;
+    } else if (type == TokenType::kControl || type == TokenType::kUnknown || type == TokenType::kUserDefined) {
+      bytes += text;
+    } else {
+      append_unmarked(text, bytes);
+    }
+    // A real space in a text can not come out of merging, where all spaces are U+2581.
+    const bool is_literal = type == TokenType::kControl || type == TokenType::kUnknown || type == TokenType::kByte;
+    vocabulary.add_token(bytes, type, !is_literal && text.find(' ') == std::string_view::npos);
+  }
+  return vocabulary;
+}
+
+std::vector<std::uint32_t> read_priorities(const TokenTable& table) {
+  std::vector<std::uint32_t> priorities(table.texts.size());
+  if (table.scores == nullptr) return priorities;
+  for (std::size_t i = 0; i < priorities.size(); ++i) {
+    priorities[i] = descending_order(static_cast<float>(table.scores->number(i)));
+  }
+  return priorities;
+}
+
+SentencePiece::SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> priorities, bool add_space_prefix)
+    : TokenizerImpl(std::move(parts)), priorities_(std::move(priorities)), add_space_prefix_(add_space_prefix) {
+  byte_tokens_.fill(kNoSymbol);
+  for (SymbolId token = 0; token < vocabulary().n_tokens(); ++token) {
+    if (vocabulary().type(token) != TokenType::kByte) continue;
+    SymbolId& slot = byte_tokens_[static_cast<unsigned char>(vocabulary().bytes(token)[0])];
+    if (slot == kNoSymbol) slot = token;
+  }
+}
+
+void SentencePiece::encode_part(std::string_view text, std::vector<Token>& tokens) const {
+  std::string unmarked = add_space_prefix_ ? " " : "";
+  append_unmarked(text, unmarked);
+  const std::string_view bytes = unmarked;
+
+  Merger merger;
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += length) {
+    length = utf8_sequence_length(bytes, i);
+    if (length == 0) length = 1;  // a byte that is not UTF-8 is a character of its own
+    merger.push(vocabulary().find(bytes.substr(i, length)), static_cast<std::uint32_t>(length));
+  }
+  merger.run([&](const Symbol& left, const Symbol& right) {
+    const SymbolId id = vocabulary().find(bytes.substr(left.begin, left.size + right.size));
+    return id == kNoSymbol ? Merge{} : Merge{priorities_[id], id};
+  });
+  merger.for_each(
+      [&](const Symbol& symbol) { append_symbol(symbol.id, bytes.substr(symbol.begin, symbol.size), tokens); });
+}
+
+void SentencePiece::append_symbol(SymbolId symbol, std::string_view bytes, std::vector<Token>& tokens) const {
+  if (symbol != kNoSymbol) {
+    tokens.push_back(static_cast<Token>(symbol));
+    return;
+  }
+  const std::size_t size_before = tokens.size();
+  for (const char c : bytes) {
+    const SymbolId byte = byte_tokens_[static_cast<unsigned char>(c)];
+    if (byte == kNoSymbol) {
+      tokens.resize(size_before);
+      if (const auto unknown = parts().special.unknown) tokens.push_back(*unknown);
+      return;
+    }
+    tokens.push_back(static_cast<Token>(byte));
+  }
+}
+
+}  // namespace tern::text

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "src/text/merge.h"
+#include "src/text/tokenizer_impl.h"
+
+namespace tern::text {
+
+/// The token list of a SentencePiece file, with U+2581 written as the space that it stands for and `<0xNN>` as a byte.
+///
+/// Errors    Error(kBadFile): a byte token that is not spelled <0xNN>
+[[nodiscard]] Vocabulary read_sentencepiece_vocabulary(const format::Metadata& metadata, const TokenTable& table);
+
+/// Merge priority of each token (lowest first), which orders tokens by falling score. All equal when there are none.
+[[nodiscard]] std::vector<std::uint32_t> read_priorities(const TokenTable& table);
+
+/// SentencePiece's BPE: neighbouring characters merge whenever the result is a token, highest score first.
+///
+/// Source    Kudo and Richardson 2018, arXiv:1808.06226
+class SentencePiece final : public TokenizerImpl {
+ public:
+  /// `priorities`: (tokens)
+  SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> priorities, bool add_space_prefix);
+
+  void encode_part(std::string_view text, std::vector<Token>& tokens) const override;
+  [[nodiscard]] std::string_view kind() const noexcept override { return "SentencePiece BPE"; }
+  [[nodiscard]] std::string_view pre_rule() const noexcept override { return {}; }
+  [[nodiscard]] bool adds_space_prefix() const noexcept override { return add_space_prefix_; }
+
+ private:
+  void append_symbol(SymbolId symbol, std::string_view bytes, std::vector<Token>& tokens) const;
+
+  std::vector<std::uint32_t> priorities_;
+  std::array<SymbolId, 256> byte_tokens_;  // kNoSymbol where the vocabulary has none
+  bool add_space_prefix_;
+};
+
+}  // namespace tern::text

@@ -12,59 +12,63 @@ namespace {
 
 constexpr std::uint8_t kZeroCode = 1;
 
-/// A tensor as its codec sees it: rows of blocks that have a scale each.
+/// A tensor as rows of blocks that share a scale; with one scale for the whole tensor, every row is one block.
 struct ScaledRows {
   const format::TensorInfo& tensor;
   const TensorCodec& codec;
   std::size_t rows;
   std::size_t cols;
-  std::size_t row_scales;  // scales in a row; 0 = one for the whole tensor
+  std::size_t block_cols;
+  std::size_t n_blocks;       // in a row
+  std::vector<float> scales;  // (rows, n_blocks), or (1) for the whole tensor
 
   ScaledRows(const format::TensorInfo& t, const TensorCodec& c)
       : tensor(t),
         codec(c),
         rows(static_cast<std::size_t>(t.n_elements / t.cols())),
         cols(static_cast<std::size_t>(t.cols())),
-        row_scales(c.scale_elements == 0 ? 0 : cols / c.scale_elements) {}
-
-  /// (rows, row_scales), or (1)
-  [[nodiscard]] std::vector<float> read() const {
-    const bool whole = row_scales == 0;
-    std::vector<float> scales(whole ? 1 : rows * row_scales);
-    for (std::size_t row = 0; row < (whole ? 1 : rows); ++row) {
-      codec.read_scales(tensor.data.data(), static_cast<std::size_t>(tensor.n_elements), row, cols,
-                        scales.data() + row * row_scales);
+        block_cols(c.scale_elements == 0 ? cols : c.scale_elements),
+        n_blocks(cols / block_cols),
+        scales(whole() ? 1 : rows * n_blocks) {
+    for (std::size_t row = 0; row < (whole() ? 1 : rows); ++row) {
+      codec.read_scales(t.data.data(), static_cast<std::size_t>(t.n_elements), row, cols,
+                        scales.data() + row * n_blocks);
     }
-    return scales;
   }
 
-  /// Whether all weights under scale `index` are zero.
-  [[nodiscard]] bool only_zeros(std::size_t index) const {
-    const bool whole = row_scales == 0;
-    const std::size_t first_row = whole ? 0 : index / row_scales;
-    const std::size_t end_row = whole ? rows : first_row + 1;
-    const std::size_t begin = whole ? 0 : index % row_scales * codec.scale_elements;
-    const std::size_t end = whole ? cols : begin + codec.scale_elements;
-    std::vector<std::uint8_t> codes(cols);
-    for (std::size_t row = first_row; row < end_row; ++row) {
-      if (!codec.unpack_row(tensor.data.data(), row, cols, codes.data())) return false;
-      for (std::size_t c = begin; c < end; ++c) {
-        if (codes[c] != kZeroCode) return false;
-      }
-    }
-    return true;
+  [[nodiscard]] bool whole() const noexcept { return codec.scale_elements == 0; }
+  [[nodiscard]] std::span<const float> row_scales(std::size_t row) const noexcept {
+    return std::span(scales).subspan(whole() ? 0 : row * n_blocks, n_blocks);
   }
 };
 
-void check_scales(const std::string& source, const ScaledRows& scaled, std::span<const float> scales) {
-  for (std::size_t i = 0; i < scales.size(); ++i) {
-    if (std::isfinite(scales[i]) && scales[i] > 0) continue;
-    if (scales[i] == 0 && scaled.only_zeros(i)) continue;
-    const std::size_t row = scaled.row_scales == 0 ? 0 : i / scaled.row_scales;
-    const std::size_t block = scaled.row_scales == 0 ? 0 : i % scaled.row_scales;
+/// The first block of a row whose scale is 0 though not all of its weights are.  codes: (cols), scratch
+std::optional<std::size_t> find_lost_block(const ScaledRows& scaled, std::size_t row, std::span<std::uint8_t> codes) {
+  const bool ternary = scaled.codec.unpack_row(scaled.tensor.data.data(), row, scaled.cols, codes.data());
+  for (std::size_t b = 0; b < scaled.n_blocks; ++b) {
+    const auto block = codes.subspan(b * scaled.block_cols, scaled.block_cols);
+    const bool zeros = ternary && std::all_of(block.begin(), block.end(), [](auto code) { return code == kZeroCode; });
+    if (scaled.row_scales(row)[b] == 0 && !zeros) return b;
+  }
+  return std::nullopt;
+}
+
+void check_scales(const std::string& source, const ScaledRows& scaled) {
+  const auto refuse = [&](std::size_t row, std::size_t block) {
     fail(ErrorKind::kBadFile,
          "{}: tensor '{}': row {}, block {}: expected a finite scale above 0 (or 0 over zeros), found {}", source,
-         printable(scaled.tensor.name), row, block, scales[i]);
+         printable(scaled.tensor.name), row, block, scaled.row_scales(row)[block]);
+  };
+  std::vector<std::uint8_t> codes(scaled.cols);
+  for (std::size_t row = 0; row < scaled.rows; ++row) {
+    bool zero = false;
+    for (std::size_t b = 0; b < scaled.n_blocks; ++b) {
+      const float scale = scaled.row_scales(row)[b];
+      if (!std::isfinite(scale) || scale < 0) refuse(row, b);
+      zero = zero || scale == 0;
+    }
+    if (!zero) continue;
+    if (const auto block = find_lost_block(scaled, row, codes)) refuse(row, *block);
   }
 }
 
@@ -79,23 +83,23 @@ std::optional<float> common_scale(std::span<const float> scales) {
   return common;
 }
 
-/// One scale per row, if that is possible.  scales: (rows, row_scales)
-std::optional<std::vector<float>> scales_by_row(std::span<const float> scales, std::size_t row_scales) {
+/// One scale per row, if that is possible.  scales: (rows, n_blocks)
+std::optional<std::vector<float>> scales_by_row(std::span<const float> scales, std::size_t n_blocks) {
   std::vector<float> by_row;
-  for (std::size_t at = 0; at < scales.size(); at += row_scales) {
-    const std::optional<float> common = common_scale(scales.subspan(at, row_scales));
+  for (std::size_t at = 0; at < scales.size(); at += n_blocks) {
+    const std::optional<float> common = common_scale(scales.subspan(at, n_blocks));
     if (!common) return std::nullopt;
     by_row.push_back(*common);
   }
   return by_row;
 }
 
-/// (rows, row_scales) to (row_scales, rows)
-std::vector<float> transpose(std::span<const float> scales, std::size_t row_scales) {
-  const std::size_t rows = scales.size() / row_scales;
+/// (rows, n_blocks) to (n_blocks, rows)
+std::vector<float> transpose(std::span<const float> scales, std::size_t n_blocks) {
+  const std::size_t rows = scales.size() / n_blocks;
   std::vector<float> transposed(scales.size());
   for (std::size_t row = 0; row < rows; ++row) {
-    for (std::size_t b = 0; b < row_scales; ++b) transposed[b * rows + row] = scales[row * row_scales + b];
+    for (std::size_t b = 0; b < n_blocks; ++b) transposed[b * rows + row] = scales[row * n_blocks + b];
   }
   return transposed;
 }
@@ -112,13 +116,12 @@ ScalePlan plan_scales(const std::string& source, const format::TensorInfo& tenso
          printable(tensor.name), kernels::kMaxCols, tensor.cols());
   }
   const ScaledRows scaled(tensor, codec);
-  const std::vector<float> scales = scaled.read();
-  check_scales(source, scaled, scales);
-  if (const auto common = common_scale(scales)) return {ScaleKind::kTensor, scaled.cols, 1, {*common}};
-  if (auto by_row = scales_by_row(scales, scaled.row_scales)) {
+  check_scales(source, scaled);
+  if (const auto common = common_scale(scaled.scales)) return {ScaleKind::kTensor, scaled.cols, 1, {*common}};
+  if (auto by_row = scales_by_row(scaled.scales, scaled.n_blocks)) {
     return {ScaleKind::kRow, scaled.cols, 1, std::move(*by_row)};
   }
-  return {ScaleKind::kBlock, codec.scale_elements, scaled.row_scales, transpose(scales, scaled.row_scales)};
+  return {ScaleKind::kBlock, scaled.block_cols, scaled.n_blocks, transpose(scaled.scales, scaled.n_blocks)};
 }
 
 std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols) {

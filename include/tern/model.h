@@ -50,21 +50,21 @@ struct ModelSummary {
   std::size_t n_heads = 0;
   std::size_t n_kv_heads = 0;
   std::size_t head_dim = 0;
-  std::size_t vocab_size = 0;     ///< rows of the embedding
+  std::size_t vocab_size = 0;      ///< rows of the embedding
   std::size_t context_length = 0;  ///< tokens, as trained
   bool tied_embeddings = false;
   std::uint64_t n_parameters = 0;
   std::uint64_t n_ternary_weights = 0;
   std::uint64_t file_bytes = 0;
-  std::uint64_t ternary_bytes = 0;          ///< in memory, kernel-ready, scales included
-  std::uint64_t float_bytes = 0;            ///< embedding, head, norms as held in memory or mapped
-  std::uint64_t bytes_read_per_token = 0;   ///< weights that one decode step reads
+  std::uint64_t ternary_bytes = 0;         ///< in memory, kernel-ready, scales included
+  std::uint64_t float_bytes = 0;           ///< embedding, head, norms as held in memory or mapped
+  std::uint64_t bytes_read_per_token = 0;  ///< weights that one decode step reads
   std::uint64_t kv_bytes_per_token_f16 = 0;
-  std::string ternary_scales;               ///< "tensor", "row", "block 256", ... or "mixed"
-  std::string decode_kernel;                ///< names of the kernels that will run
+  std::string ternary_scales;  ///< "tensor", "row", "block 256", ... or "mixed"
+  std::string decode_kernel;   ///< names of the kernels that will run
   std::string prompt_kernel;
   std::string float_kernel;
-  std::vector<std::string> notes;           ///< remarks for the user, one line each
+  std::vector<std::string> notes;  ///< remarks for the user, one line each
   std::vector<TensorSummary> tensors;
 };
 

@@ -67,8 +67,8 @@ void MappedFile::check_not_truncated() const {
   struct stat status = {};
   if (::fstat(descriptor_, &status) != 0) fail_errno(path_, "can not stat");
   if (static_cast<std::size_t>(status.st_size) < size_) {
-    fail(ErrorKind::kBadFile, "{}: file was truncated while in use: expected {} bytes, found {}", path_.string(),
-         size_, status.st_size);
+    fail(ErrorKind::kBadFile, "{}: file was truncated while in use: expected {} bytes, found {}", path_.string(), size_,
+         status.st_size);
   }
 }
 

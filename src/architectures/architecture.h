@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "src/format/gguf.h"
+#include "src/nn/compute.h"
+#include "src/nn/kv_cache.h"
+#include "src/nn/matrix_view.h"
+#include "src/nn/rope.h"
+#include "src/nn/weight_store.h"
+
+/// Model architectures: one file each, one line each in architecture_table.cpp.
+namespace tern::architectures {
+
+/// What every architecture here reads from the file's metadata.
+struct Config {
+  std::size_t n_layers = 0;
+  std::size_t dim = 0;      // width of the residual stream
+  std::size_t ffn_dim = 0;  // width inside the feed-forward layer
+  std::size_t n_heads = 0;
+  std::size_t n_kv_heads = 0;  // divides n_heads
+  std::size_t head_dim = 0;
+  std::size_t vocab_size = 0;      // rows of the embedding
+  std::size_t context_length = 0;  // tokens, as trained
+  float norm_eps = 0.0f;
+  float attention_scale = 0.0f;  // multiplies q . k
+  nn::RopeParameters rope;
+};
+
+/// Reads and checks the hyper-parameters; keys are prefixed with the architecture's name. The frequency factors of
+/// RoPE are a tensor of the store.
+///
+/// Errors    Error(kBadFile): a key missing, out of range, or in contradiction to another; Error(kUnsupported): a key
+///           that asks for something no architecture here has
+[[nodiscard]] Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::RopePairing pairing,
+                                 nn::WeightStore& weights);
+
+/// Activations of one batch of tokens, named; allocated once per session for its largest batch.
+class Activations {
+ public:
+  Activations(const Config& config, std::size_t max_tokens);
+
+  /// Views for a batch of n_tokens <= max_tokens.
+  struct Views {
+    nn::MatrixView x;         // (n_tokens, dim) residual stream
+    nn::MatrixView normed;    // (n_tokens, dim) input of attention or feed-forward, after its norm
+    nn::MatrixView q;         // (n_tokens, n_heads * head_dim)
+    nn::MatrixView k;         // (n_tokens, n_kv_heads * head_dim)
+    nn::MatrixView v;         // (n_tokens, n_kv_heads * head_dim)
+    nn::MatrixView attn_out;  // (n_tokens, n_heads * head_dim)
+    nn::MatrixView gate;      // (n_tokens, ffn_dim)
+    nn::MatrixView up;        // (n_tokens, ffn_dim)
+    nn::MatrixView branch;    // (n_tokens, dim) what attention or feed-forward adds to x
+  };
+  [[nodiscard]] Views views(std::size_t n_tokens);
+
+ private:
+  Config config_;
+  std::size_t max_tokens_;
+  AlignedBuffer<float> memory_;
+};
+
+/// One batch of consecutive tokens on its way through the layers.
+struct Pass {
+  nn::Compute compute;
+  std::span<const Token> tokens;
+  std::size_t first_position = 0;  // of tokens[0] in the text
+  nn::KvCache& kv;
+  const nn::RopeTable& rope;  // reserved for all positions of the batch
+  Activations::Views act;
+};
+
+/// A model's layers. Immutable; forward() may run in several sessions at once.
+class Architecture {
+ public:
+  virtual ~Architecture() = default;
+  [[nodiscard]] virtual const Config& config() const noexcept = 0;
+  /// Runs all layers: leaves the final hidden state, after the output norm, in pass.act.x, (n_tokens, dim), and the
+  /// tokens' keys and values in pass.kv.
+  virtual void forward(Pass& pass) const = 0;
+  /// Logits = head @ hidden state. (vocab_size, dim)
+  [[nodiscard]] virtual const nn::Linear& head() const noexcept = 0;
+  /// (vocab_size, dim)
+  [[nodiscard]] virtual const nn::Linear& embedding() const noexcept = 0;
+};
+
+/// An entry of the table: builds an architecture, asking the store for its tensors.
+struct Entry {
+  std::string_view name;  // general.architecture
+  std::unique_ptr<Architecture> (*build)(const format::Gguf& gguf, nn::WeightStore& weights);
+};
+
+[[nodiscard]] std::span<const Entry> all_architectures() noexcept;
+
+/// Errors    Error(kUnsupported): the file's architecture is not in the table (lists what is); Error(kBadFile)
+[[nodiscard]] std::unique_ptr<Architecture> build(const format::Gguf& gguf, nn::WeightStore& weights);
+
+}  // namespace tern::architectures

@@ -1,0 +1,167 @@
+#include <cmath>
+#include <string>
+
+#include "src/architectures/architecture.h"
+#include "src/base/check.h"
+#include "src/base/printable.h"
+
+namespace tern::architectures {
+namespace {
+
+// Limits that no published model comes near; they keep products of sizes far from overflow.
+constexpr std::uint64_t kMaxLayers = 1024;
+constexpr std::uint64_t kMaxDim = 1 << 20;
+constexpr std::uint64_t kMaxHeads = 4096;
+constexpr std::uint64_t kMaxHeadDim = 4096;
+constexpr std::uint64_t kMaxContext = std::uint64_t{1} << 31;
+
+/// Typed access to the keys of one architecture: "NAME.key".
+class Keys {
+ public:
+  Keys(const format::Metadata& metadata, std::string_view architecture)
+      : metadata_(metadata), prefix_(std::string(architecture) + ".") {}
+
+  [[nodiscard]] std::string full(std::string_view key) const { return prefix_ + std::string(key); }
+
+  [[nodiscard]] std::size_t count(std::string_view key, std::uint64_t max) const {
+    const auto value = metadata_.integer(full(key), max);
+    if (!value) fail(ErrorKind::kBadFile, "{}: key {} is missing", metadata_.source(), full(key));
+    if (*value == 0)
+      fail(ErrorKind::kBadFile, "{}: key {}: expected at least 1, found 0", metadata_.source(), full(key));
+    return static_cast<std::size_t>(*value);
+  }
+  [[nodiscard]] std::size_t count_or(std::string_view key, std::uint64_t max, std::size_t otherwise) const {
+    return metadata_.contains(full(key)) ? count(key, max) : otherwise;
+  }
+  [[nodiscard]] double number_or(std::string_view key, double otherwise) const {
+    return metadata_.number(full(key)).value_or(otherwise);
+  }
+  /// A number that must be above zero.
+  [[nodiscard]] double positive_or(std::string_view key, double otherwise) const {
+    const double value = number_or(key, otherwise);
+    if (!(value > 0.0)) {
+      fail(ErrorKind::kBadFile, "{}: key {}: expected a number above 0, found {}", metadata_.source(), full(key),
+           value);
+    }
+    return value;
+  }
+  [[nodiscard]] std::string_view string_or(std::string_view key, std::string_view otherwise) const {
+    return metadata_.string(full(key)).value_or(otherwise);
+  }
+  [[nodiscard]] const format::Metadata& metadata() const noexcept { return metadata_; }
+
+ private:
+  const format::Metadata& metadata_;
+  std::string prefix_;
+};
+
+/// Features that would change the result and that no architecture here has: refusing beats a wrong text.
+void refuse_unsupported(const Keys& keys, std::size_t context_length) {
+  const format::Metadata& metadata = keys.metadata();
+  const auto refuse = [&](std::string_view key) {
+    fail(ErrorKind::kUnsupported, "{}: key {}: not supported for this architecture", metadata.source(), keys.full(key));
+  };
+  for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping", "expert_count",
+                                     "embedding_scale", "residual_scale", "logit_scale"}) {
+    if (keys.number_or(key, 0.0) != 0.0) refuse(key);
+  }
+  if (!metadata.boolean(keys.full("attention.causal")).value_or(true)) refuse("attention.causal");
+  const auto window = metadata.integer(keys.full("attention.sliding_window"), kMaxContext);
+  if (window && *window != 0 && *window < context_length) refuse("attention.sliding_window");
+}
+
+void read_rope_scaling(const Keys& keys, const Config& c, nn::RopeParameters& rope) {
+  const std::string_view type = keys.string_or("rope.scaling.type", "");
+  rope.factor = keys.number_or("rope.scaling.factor", keys.number_or("rope.scale_linear", 0.0));
+  if (rope.factor == 0.0) rope.factor = 1.0;
+  if (!(rope.factor > 0.0)) {
+    fail(ErrorKind::kBadFile, "{}: key {}: expected a number above 0, found {}", keys.metadata().source(),
+         keys.full("rope.scaling.factor"), rope.factor);
+  }
+  rope.attention_factor = keys.positive_or("rope.scaling.attn_factor", 1.0);
+  rope.original_context = keys.count_or("rope.scaling.original_context_length", kMaxContext, c.context_length);
+  if (type == "linear" || (type.empty() && rope.factor != 1.0)) {
+    rope.scaling = nn::RopeScaling::kLinear;
+  } else if (type == "yarn") {
+    rope.scaling = nn::RopeScaling::kYarn;
+  } else if (type.empty() || type == "none") {
+    rope.scaling = nn::RopeScaling::kNone;
+  } else {
+    fail(ErrorKind::kUnsupported, "{}: key {}: unknown scaling \"{}\"; known: none, linear, yarn",
+         keys.metadata().source(), keys.full("rope.scaling.type"), printable(type));
+  }
+}
+
+nn::RopeParameters read_rope(const Keys& keys, const Config& c, nn::RopePairing pairing) {
+  nn::RopeParameters rope;
+  rope.pairing = pairing;
+  rope.n_dims = keys.count_or("rope.dimension_count", kMaxHeadDim, c.head_dim);
+  if (rope.n_dims % 2 != 0 || rope.n_dims > c.head_dim) {
+    fail(ErrorKind::kBadFile, "{}: key {}: expected an even number up to the head's {}, found {}",
+         keys.metadata().source(), keys.full("rope.dimension_count"), c.head_dim, rope.n_dims);
+  }
+  rope.theta = keys.positive_or("rope.freq_base", 10000.0);
+  read_rope_scaling(keys, c, rope);
+  return rope;
+}
+
+void read_heads(const Keys& keys, Config& c) {
+  const std::string& source = keys.metadata().source();
+  c.n_heads = keys.count("attention.head_count", kMaxHeads);
+  c.n_kv_heads = keys.count_or("attention.head_count_kv", kMaxHeads, c.n_heads);
+  if (c.n_heads % c.n_kv_heads != 0) {
+    fail(ErrorKind::kBadFile, "{}: {} key-value heads do not divide {} heads", source, c.n_kv_heads, c.n_heads);
+  }
+  if (!keys.metadata().contains(keys.full("attention.key_length")) && c.dim % c.n_heads != 0) {
+    fail(ErrorKind::kBadFile, "{}: {} heads do not divide the embedding length {}", source, c.n_heads, c.dim);
+  }
+  c.head_dim = keys.count_or("attention.key_length", kMaxHeadDim, c.dim / c.n_heads);
+  const std::size_t value_length = keys.count_or("attention.value_length", kMaxHeadDim, c.head_dim);
+  if (value_length != c.head_dim) {
+    fail(ErrorKind::kUnsupported, "{}: keys of {} and values of {} elements: expected the same", source, c.head_dim,
+         value_length);
+  }
+}
+
+std::size_t vocab_rows(const format::Gguf& gguf) {
+  const format::TensorInfo* embedding = gguf.find("token_embd.weight");
+  if (embedding == nullptr) {
+    fail(ErrorKind::kBadFile, "{}: tensor token_embd.weight is missing", gguf.metadata.source());
+  }
+  return static_cast<std::size_t>(embedding->rows());
+}
+
+}  // namespace
+
+Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::RopePairing pairing,
+                   nn::WeightStore& weights) {
+  const Keys keys(gguf.metadata, architecture);
+  Config c;
+  c.n_layers = keys.count("block_count", kMaxLayers);
+  c.dim = keys.count("embedding_length", kMaxDim);
+  c.ffn_dim = keys.count("feed_forward_length", kMaxDim);
+  c.context_length = keys.count("context_length", kMaxContext);
+  c.vocab_size = vocab_rows(gguf);
+  read_heads(keys, c);
+  refuse_unsupported(keys, c.context_length);
+
+  const auto eps = gguf.metadata.number(keys.full("attention.layer_norm_rms_epsilon"));
+  if (!eps || *eps < 0.0) {
+    fail(ErrorKind::kBadFile, "{}: key {}: expected a number from 0, found {}", gguf.metadata.source(),
+         keys.full("attention.layer_norm_rms_epsilon"), eps ? std::to_string(*eps) : "nothing");
+  }
+  c.norm_eps = static_cast<float>(*eps);
+  const double default_scale = 1.0 / std::sqrt(static_cast<double>(c.head_dim));
+  c.attention_scale = static_cast<float>(keys.positive_or("attention.scale", default_scale));
+  c.rope = read_rope(keys, c, pairing);
+
+  const std::span<const float> factors = weights.optional_vector("rope_freqs", c.rope.n_dims / 2);
+  for (const float factor : factors) {
+    if (!(factor > 0.0f))
+      fail(ErrorKind::kBadFile, "{}: rope_freqs.weight: factor {} is not above 0", gguf.metadata.source(), factor);
+  }
+  c.rope.frequency_factors.assign(factors.begin(), factors.end());
+  return c;
+}
+
+}  // namespace tern::architectures

@@ -1,0 +1,69 @@
+/// Llama with ternary layers (Llama3-8B-1.58, Falcon3-1.58bit, Falcon-E).
+/// Source    Touvron et al. 2023, arXiv:2302.13971, section 2.2. GGUF stores the rows of q and k so that the pairs of
+///           RoPE are neighbours.
+#include <fmt/format.h>
+
+#include "src/architectures/blocks.h"
+#include "src/architectures/builders.h"
+#include "src/nn/norm.h"
+
+namespace tern::architectures {
+namespace {
+
+struct Layer {
+  std::span<const float> attn_norm;  // (dim)
+  AttentionWeights attn;
+  std::span<const float> ffn_norm;  // (dim)
+  FeedForwardWeights ffn;
+};
+
+class Llama final : public Architecture {
+ public:
+  Llama(const format::Gguf& gguf, nn::WeightStore& weights)
+      : config_(read_config(gguf, "llama", nn::RopePairing::kNorm, weights)) {
+    const Config& c = config_;
+    outer_ = load_outer(weights, gguf, c);
+    for (std::size_t i = 0; i < c.n_layers; ++i) {
+      const std::string prefix = fmt::format("blk.{}.", i);
+      layers_.push_back({.attn_norm = weights.vector(prefix + "attn_norm", c.dim),
+                         .attn = load_attention(weights, prefix, c),
+                         .ffn_norm = weights.vector(prefix + "ffn_norm", c.dim),
+                         .ffn = load_feed_forward(weights, prefix, c)});
+    }
+  }
+
+  void forward(Pass& pass) const override {
+    Activations::Views& act = pass.act;
+    const float eps = config_.norm_eps;
+    embed(pass, *outer_.embedding);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const Layer& layer = layers_[i];
+      nn::rms_norm(pass.compute, act.x, layer.attn_norm, eps, act.normed);
+      project_qkv(pass, layer.attn);
+      attend(pass, config_, i);
+      add_projection(pass, *layer.attn.output, act.attn_out);
+
+      nn::rms_norm(pass.compute, act.x, layer.ffn_norm, eps, act.normed);
+      gated_up(pass, layer.ffn, nn::Activation::kSilu);
+      add_projection(pass, *layer.ffn.down, act.up);
+    }
+    nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
+  }
+
+  [[nodiscard]] const Config& config() const noexcept override { return config_; }
+  [[nodiscard]] const nn::Linear& head() const noexcept override { return *outer_.head; }
+  [[nodiscard]] const nn::Linear& embedding() const noexcept override { return *outer_.embedding; }
+
+ private:
+  Config config_;
+  OuterWeights outer_{};
+  std::vector<Layer> layers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Architecture> build_llama(const format::Gguf& gguf, nn::WeightStore& weights) {
+  return std::make_unique<Llama>(gguf, weights);
+}
+
+}  // namespace tern::architectures

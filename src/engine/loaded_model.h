@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "kernels/dispatch.h"
+#include "src/architectures/architecture.h"
+#include "src/base/mapped_file.h"
+#include "src/format/gguf.h"
+#include "src/nn/weight_store.h"
+#include "tern/model.h"
+
+namespace tern::engine {
+
+/// Everything behind a Model. The members refer to each other, so it stays where it was made.
+struct LoadedModel {
+  MappedFile file;
+  format::Gguf gguf;  // views into file
+  kernels::Choice kernels;
+  nn::WeightStore weights;                                          // refers to gguf and file
+  std::unique_ptr<const architectures::Architecture> architecture;  // refers to weights
+  std::optional<Tokenizer> tokenizer;
+  ModelSummary summary;
+
+  /// Maps and parses the file, chooses kernels, and checks every tensor's shape; reads no weights yet.
+  LoadedModel(const std::filesystem::path& path, const OpenOptions& options);
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+
+  /// Reads tokenizer and weights.
+  void load(const OpenOptions& options);
+};
+
+/// Describes a model from its file and, once they are loaded, its weights.
+[[nodiscard]] ModelSummary summarize(const LoadedModel& model);
+
+}  // namespace tern::engine

@@ -1,0 +1,56 @@
+#include <future>
+
+#include "src/base/check.h"
+#include "src/engine/loaded_model.h"
+#include "src/text/tokenizer_factory.h"
+#include "src/weights/codec.h"
+
+namespace tern {
+namespace engine {
+
+LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& options)
+    : file(path),
+      gguf(format::parse_gguf(file.bytes(), path.string(), weights::tensor_size)),
+      kernels(kernels::choose(options.kernel, kernels::usable_isa())),
+      weights(gguf, file, options.i2s_layout),
+      architecture(architectures::build(gguf, weights)) {
+  weights.check_all_used();
+}
+
+void LoadedModel::load(const OpenOptions& options) {
+  file.check_not_truncated();
+  // The tokenizer of a large vocabulary takes a tenth of a second, which the weights hide.
+  auto tokenizer_ready =
+      std::async(std::launch::async, [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
+  ThreadPool pool(options.threads);
+  weights.load(*kernels.ternary, pool, options.on_progress);
+  tokenizer.emplace(tokenizer_ready.get());
+  file.check_not_truncated();
+
+  const std::size_t vocab_size = architecture->config().vocab_size;
+  if (tokenizer->vocab_size() > vocab_size) {
+    fail(ErrorKind::kBadFile, "{}: token_embd.weight: expected a row for each of {} tokens, found {}",
+         file.path().string(), tokenizer->vocab_size(), vocab_size);
+  }
+}
+
+}  // namespace engine
+
+std::shared_ptr<const Model> Model::open(const std::filesystem::path& path, const OpenOptions& options) {
+  auto loaded = std::make_unique<engine::LoadedModel>(path, options);
+  loaded->load(options);
+  loaded->summary = engine::summarize(*loaded);
+  return std::make_shared<const Model>(std::move(loaded));
+}
+
+ModelSummary inspect(const std::filesystem::path& path, const OpenOptions& options) {
+  return engine::summarize(engine::LoadedModel(path, options));
+}
+
+Model::Model(std::unique_ptr<const engine::LoadedModel> loaded) : loaded_(std::move(loaded)) {}
+Model::~Model() = default;
+
+const ModelSummary& Model::summary() const noexcept { return loaded_->summary; }
+const Tokenizer& Model::tokenizer() const noexcept { return *loaded_->tokenizer; }
+
+}  // namespace tern

@@ -1,0 +1,177 @@
+#include "tern/session.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "src/base/check.h"
+#include "src/engine/loaded_model.h"
+
+namespace tern {
+namespace engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// FNV-1a, 64 bits. Source: http://www.isthe.com/chongo/tech/comp/fnv/
+std::uint64_t fnv1a(std::span<const std::byte> bytes) noexcept {
+  std::uint64_t hash = 14695981039346656037u;
+  for (const std::byte b : bytes) hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
+  return hash;
+}
+
+std::size_t context_of(const architectures::Config& config, const SessionOptions& options) {
+  return options.context == 0 ? config.context_length : options.context;
+}
+
+}  // namespace
+
+/// KV cache, activations and workers of one text.
+class SessionImpl {
+ public:
+  SessionImpl(std::shared_ptr<const Model> model, const SessionOptions& options)
+      : model_(std::move(model)),
+        loaded_(model_->loaded()),
+        config_(loaded_.architecture->config()),
+        context_(context_of(config_, options)),
+        batch_(std::clamp<std::size_t>(options.batch, 1, context_)),
+        pool_(options.threads),
+        kv_({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, options.kv_type),
+        rope_(config_.rope),
+        activations_(config_, batch_) {}
+
+  using OnHidden = std::function<void(std::size_t first, nn::MatrixView hidden)>;
+
+  /// Runs tokens through the layers, batch by batch. `on_hidden` gets the final states, (n, dim), of every batch.
+  /// Returns false when keep_going said so.
+  bool run(std::span<const Token> tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden) {
+    check(tokens);
+    rope_.reserve(position_ + tokens.size());
+    for (std::size_t done = 0; done < tokens.size();) {
+      if (done > 0 && keep_going && !keep_going()) return false;
+      const std::size_t n = std::min(batch_, tokens.size() - done);
+      const auto start = Clock::now();
+      architectures::Pass pass{{pool_, *loaded_.kernels.floats, workspace_},
+                               tokens.subspan(done, n),
+                               position_,
+                               kv_,
+                               rope_,
+                               activations_.views(n)};
+      loaded_.architecture->forward(pass);
+      on_hidden(done, pass.act.x);
+      position_ += n;
+      done += n;
+      count(n, seconds_since(start));
+    }
+    return true;
+  }
+
+  /// Logits of one final state, (dim) -> (vocab_size); valid until the next call.
+  std::span<const float> logits(nn::MatrixView hidden) {
+    logits_.resize(hidden.rows * config_.vocab_size);
+    const nn::Projection head[] = {{&loaded_.architecture->head(), {logits_.data(), hidden.rows, config_.vocab_size}}};
+    nn::project({pool_, *loaded_.kernels.floats, workspace_}, hidden, head);
+    return logits_;
+  }
+
+  void rewind(std::size_t n_tokens) {
+    if (n_tokens > position_) {
+      fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, position_);
+    }
+    position_ = n_tokens;
+  }
+
+  [[nodiscard]] SessionStats stats() const noexcept {
+    SessionStats stats = stats_;
+    if (!logits_.empty()) {
+      const std::size_t vocab_size = config_.vocab_size;
+      stats.logits_hash = fnv1a(std::as_bytes(std::span(logits_).last(vocab_size)));
+    }
+    return stats;
+  }
+
+  [[nodiscard]] std::size_t position() const noexcept { return position_; }
+  [[nodiscard]] std::size_t context() const noexcept { return context_; }
+  [[nodiscard]] unsigned threads() const noexcept { return pool_.size(); }
+  [[nodiscard]] const Model& model() const noexcept { return *model_; }
+
+ private:
+  void check(std::span<const Token> tokens) const {
+    if (tokens.empty()) fail(ErrorKind::kInvalidArgument, "no tokens to evaluate");
+    if (tokens.size() > context_ - position_) {
+      fail(ErrorKind::kInvalidArgument, "{} tokens after {} do not fit in the context of {} tokens", tokens.size(),
+           position_, context_);
+    }
+    for (const Token token : tokens) {
+      if (token < 0 || static_cast<std::size_t>(token) >= config_.vocab_size) {
+        fail(ErrorKind::kInvalidArgument, "token {} is not in the vocabulary of {} tokens", token, config_.vocab_size);
+      }
+    }
+  }
+
+  void count(std::size_t n_tokens, double seconds) {
+    if (n_tokens > 1) {
+      stats_.prompt_tokens += n_tokens;
+      stats_.prompt_seconds += seconds;
+      return;
+    }
+    stats_.decode_tokens += 1;
+    stats_.decode_seconds += seconds;
+    stats_.decode_bytes += loaded_.summary.bytes_read_per_token + kv_.bytes_read(position_);
+  }
+
+  std::shared_ptr<const Model> model_;
+  const LoadedModel& loaded_;
+  const architectures::Config& config_;
+  std::size_t context_;
+  std::size_t batch_;
+  std::size_t position_ = 0;
+  ThreadPool pool_;
+  nn::Workspace workspace_;
+  nn::KvCache kv_;
+  nn::RopeTable rope_;
+  architectures::Activations activations_;
+  std::vector<float> logits_;  // of the last call, (n, vocab_size)
+  SessionStats stats_;
+};
+
+}  // namespace engine
+
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : impl_(std::make_unique<engine::SessionImpl>(std::move(model), options)) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+std::span<const float> Session::evaluate(std::span<const Token> tokens, const std::function<bool()>& keep_going) {
+  std::span<const float> logits;
+  impl_->run(tokens, keep_going, [&](std::size_t first, nn::MatrixView hidden) {
+    const bool last_batch = first + hidden.rows == tokens.size();
+    if (last_batch) logits = impl_->logits({hidden.row(hidden.rows - 1), 1, hidden.cols});
+  });
+  return logits;
+}
+
+void Session::evaluate_all(std::span<const Token> tokens,
+                           const std::function<void(std::size_t, std::span<const float>)>& on_logits) {
+  // Few rows at a time: the logits of a whole batch would be a hundred megabytes for a large vocabulary.
+  constexpr std::size_t kRows = 16;
+  const std::size_t vocab_size = impl_->model().summary().vocab_size;
+  impl_->run(tokens, {}, [&](std::size_t first, nn::MatrixView hidden) {
+    for (std::size_t t = 0; t < hidden.rows; t += kRows) {
+      const std::size_t n = std::min(kRows, hidden.rows - t);
+      const std::span<const float> logits = impl_->logits({hidden.row(t), n, hidden.cols});
+      for (std::size_t i = 0; i < n; ++i) on_logits(first + t + i, logits.subspan(i * vocab_size, vocab_size));
+    }
+  });
+}
+
+void Session::rewind(std::size_t n_tokens) { impl_->rewind(n_tokens); }
+std::size_t Session::position() const noexcept { return impl_->position(); }
+std::size_t Session::context() const noexcept { return impl_->context(); }
+unsigned Session::threads() const noexcept { return impl_->threads(); }
+SessionStats Session::stats() const noexcept { return impl_->stats(); }
+const Model& Session::model() const noexcept { return impl_->model(); }
+
+}  // namespace tern

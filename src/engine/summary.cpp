@@ -1,0 +1,108 @@
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "src/engine/loaded_model.h"
+#include "src/weights/codec.h"
+
+namespace tern::engine {
+namespace {
+
+std::vector<TensorSummary> list_tensors(const format::Gguf& gguf) {
+  std::vector<TensorSummary> list;
+  for (const format::TensorInfo& tensor : gguf.tensors) {
+    TensorSummary summary;
+    summary.name = std::string(tensor.name);
+    summary.type = std::string(weights::find_codec(tensor.type)->name);
+    for (std::uint32_t d = tensor.n_dims; d > 0; --d) summary.shape.push_back(tensor.dims[d - 1]);
+    summary.file_bytes = tensor.data.size();
+    list.push_back(std::move(summary));
+  }
+  return list;
+}
+
+std::string scale_name(const nn::Linear& linear) {
+  const weights::TernaryMatrix& matrix = *linear.ternary;
+  switch (matrix.kind) {
+    case weights::ScaleKind::kTensor:
+      return "tensor";
+    case weights::ScaleKind::kRow:
+      return "row";
+    case weights::ScaleKind::kBlock:
+      return fmt::format("block {}", matrix.block_cols);
+  }
+  return "";
+}
+
+/// "tensor", "row", "block 256", or several of them; empty before the weights are loaded.
+std::string scale_names(const nn::WeightStore& weights) {
+  std::set<std::string> names;
+  for (const nn::Linear& linear : weights.linears()) {
+    if (linear.ternary) names.insert(scale_name(linear));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+void describe_file(const LoadedModel& model, ModelSummary& s) {
+  const format::Metadata& metadata = model.gguf.metadata;
+  s.path = model.file.path();
+  s.architecture = std::string(metadata.string("general.architecture").value_or(""));
+  s.name = std::string(metadata.string("general.name").value_or(""));
+  s.license = std::string(metadata.string("general.license").value_or(""));
+  s.file_bytes = model.file.bytes().size();
+  s.tensors = list_tensors(model.gguf);
+  for (const format::TensorInfo& tensor : model.gguf.tensors) {
+    s.n_parameters += tensor.n_elements;
+    if (weights::find_codec(tensor.type)->is_ternary()) s.n_ternary_weights += tensor.n_elements;
+  }
+}
+
+void describe_shape(const LoadedModel& model, ModelSummary& s) {
+  const architectures::Config& c = model.architecture->config();
+  s.n_layers = c.n_layers;
+  s.dim = c.dim;
+  s.ffn_dim = c.ffn_dim;
+  s.n_heads = c.n_heads;
+  s.n_kv_heads = c.n_kv_heads;
+  s.head_dim = c.head_dim;
+  s.vocab_size = c.vocab_size;
+  s.context_length = c.context_length;
+  s.tied_embeddings = &model.architecture->head() == &model.architecture->embedding();
+  s.kv_bytes_per_token_f16 = std::uint64_t{2} * 2 * c.n_layers * c.n_kv_heads * c.head_dim;
+}
+
+void describe_memory(const LoadedModel& model, ModelSummary& s) {
+  s.ternary_bytes = model.weights.packed_bytes(*model.kernels.ternary);
+  s.float_bytes = model.weights.vector_bytes();
+  for (const nn::Linear& linear : model.weights.linears()) {
+    if (linear.dense.codec != nullptr) s.float_bytes += linear.dense.bytes();
+  }
+  s.bytes_read_per_token = s.ternary_bytes + s.float_bytes;
+  if (!s.tied_embeddings) s.bytes_read_per_token -= model.architecture->embedding().dense.bytes();
+  s.ternary_scales = scale_names(model.weights);
+}
+
+void describe_kernels(const LoadedModel& model, ModelSummary& s) {
+  s.decode_kernel = model.kernels.ternary->name;
+  s.prompt_kernel = model.kernels.ternary->name;
+  s.float_kernel = model.kernels.floats->name;
+  if (!model.kernels.note.empty()) s.notes.push_back(model.kernels.note);
+}
+
+}  // namespace
+
+ModelSummary summarize(const LoadedModel& model) {
+  ModelSummary s;
+  describe_file(model, s);
+  describe_shape(model, s);
+  describe_memory(model, s);
+  describe_kernels(model, s);
+  if (model.tokenizer) {
+    const std::vector<std::string>& notes = model.tokenizer->notes();
+    s.notes.insert(s.notes.end(), notes.begin(), notes.end());
+  }
+  return s;
+}
+
+}  // namespace tern::engine

@@ -1,0 +1,195 @@
+#include "src/nn/weight_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <optional>
+
+#include "src/base/check.h"
+#include "src/base/printable.h"
+
+namespace tern::nn {
+namespace {
+
+/// Weights are followed by this much readable memory, so that prefetching past a matrix touches nothing strange.
+constexpr std::size_t kArenaTail = 64 * 1024;  // bytes
+
+std::string shape_text(const format::TensorInfo& tensor) {
+  std::string text = fmt::format("{}", tensor.dims[tensor.n_dims - 1]);
+  for (std::uint32_t d = tensor.n_dims - 1; d > 0; --d) text += fmt::format(", {}", tensor.dims[d - 1]);
+  return "(" + text + ")";
+}
+
+/// Bytes of a packed tensor whatever its scales turn out to be.
+std::size_t largest_packed_bytes(const kernels::TernaryKernel& kernel, const weights::TensorCodec& codec,
+                                 std::size_t rows, std::size_t cols) {
+  const std::size_t whole = weights::packed_bytes(kernel, rows, cols);
+  if (codec.scale_elements == 0) return whole;
+  return std::max(whole, cols / codec.scale_elements * weights::packed_bytes(kernel, rows, codec.scale_elements));
+}
+
+}  // namespace
+
+const format::TensorInfo* WeightStore::find(const std::string& name, std::size_t rows, std::size_t cols) {
+  const format::TensorInfo* tensor = gguf_.find(name);
+  if (tensor == nullptr) return nullptr;
+  const bool fits = tensor->rows() == rows && tensor->cols() == cols && tensor->n_elements == rows * cols;
+  if (!fits) {
+    const std::string expected = rows == 1 ? fmt::format("({})", cols) : fmt::format("({}, {})", rows, cols);
+    fail(ErrorKind::kBadFile, "{}: tensor {}: expected shape {}, found {}", gguf_.metadata.source(), name, expected,
+         shape_text(*tensor));
+  }
+  used_.insert(tensor->name);
+  return tensor;
+}
+
+const format::TensorInfo& WeightStore::require(const std::string& name, std::size_t rows, std::size_t cols) {
+  const format::TensorInfo* tensor = find(name, rows, cols);
+  if (tensor == nullptr) fail(ErrorKind::kBadFile, "{}: tensor {} is missing", gguf_.metadata.source(), name);
+  return *tensor;
+}
+
+const weights::TensorCodec& WeightStore::codec_of(const format::TensorInfo& tensor) const {
+  const weights::TensorCodec& codec = *weights::find_codec(tensor.type);  // parsing refused unknown types
+  const bool i2s_64 = codec.gguf_type == weights::i2s_64_codec().gguf_type && i2s_layout_ == I2sLayout::k64;
+  return i2s_64 ? weights::i2s_64_codec() : codec;
+}
+
+const Linear* WeightStore::linear(const std::string& name, std::size_t rows, std::size_t cols) {
+  const format::TensorInfo& tensor = require(name + ".weight", rows, cols);
+  const weights::TensorCodec& codec = codec_of(tensor);
+  Linear& linear = linears_.emplace_back();
+  linear.name = name;
+  linear.rows = rows;
+  linear.cols = cols;
+  if (codec.is_ternary()) {
+    pending_.push_back({&linear, &tensor, &codec});
+  } else {
+    linear.dense = map_dense(tensor, codec);
+  }
+  if (const auto* bias = find(name + ".bias", 1, rows)) linear.bias = read_vector(*bias);
+  if (const auto* scale = find(name + ".scale", 1, 1)) linear.scale = read_vector(*scale)[0];
+  return &linear;
+}
+
+const Linear* WeightStore::embedding(const std::string& name, std::size_t rows, std::size_t cols) {
+  const format::TensorInfo& tensor = require(name + ".weight", rows, cols);
+  const weights::TensorCodec& codec = codec_of(tensor);
+  if (codec.is_ternary()) {
+    fail(ErrorKind::kUnsupported, "{}: tensor {}.weight: expected a float type, found {}", gguf_.metadata.source(),
+         name, codec.name);
+  }
+  Linear& linear = linears_.emplace_back();
+  linear.name = name;
+  linear.rows = rows;
+  linear.cols = cols;
+  linear.dense = map_dense(tensor, codec);
+  return &linear;
+}
+
+std::span<const float> WeightStore::vector(const std::string& name, std::size_t size) {
+  return vectors_.emplace_back(read_vector(require(name + ".weight", 1, size)));
+}
+
+std::span<const float> WeightStore::optional_vector(const std::string& name, std::size_t size) {
+  const format::TensorInfo* tensor = find(name + ".weight", 1, size);
+  if (tensor == nullptr) return {};
+  return vectors_.emplace_back(read_vector(*tensor));
+}
+
+std::vector<float> WeightStore::read_vector(const format::TensorInfo& tensor) const {
+  const weights::TensorCodec& codec = codec_of(tensor);
+  if (codec.is_ternary()) {
+    fail(ErrorKind::kUnsupported, "{}: tensor {}: expected a float type, found {}", gguf_.metadata.source(),
+         printable(tensor.name), codec.name);
+  }
+  std::vector<float> values(tensor.n_elements);
+  codec.decode_row(tensor.data.data(), values.size(), values.data());
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      fail(ErrorKind::kBadFile, "{}: tensor {}: expected finite values, found {}", gguf_.metadata.source(),
+           printable(tensor.name), value);
+    }
+  }
+  return values;
+}
+
+DenseMatrix WeightStore::map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec) {
+  // Every type's widest element is a float; the file's alignment may be smaller.
+  const std::byte* data = tensor.data.data();
+  if (reinterpret_cast<std::uintptr_t>(data) % alignof(float) != 0) {
+    AlignedBuffer<std::byte>& copy = copies_.emplace_back(tensor.data.size());
+    std::memcpy(copy.data(), data, tensor.data.size());
+    data = copy.data();
+  }
+  const std::size_t row_bytes = tensor.cols() / codec.block_elements * codec.block_bytes;
+  return {&codec, data, row_bytes, tensor.rows(), tensor.cols()};
+}
+
+void WeightStore::check_all_used() const {
+  for (const format::TensorInfo& tensor : gguf_.tensors) {
+    if (used_.contains(tensor.name)) continue;
+    fail(ErrorKind::kUnsupported, "{}: tensor {}: not part of this architecture, so the result would be wrong",
+         gguf_.metadata.source(), printable(tensor.name));
+  }
+}
+
+std::uint64_t WeightStore::packed_bytes(const kernels::TernaryKernel& kernel) const {
+  std::uint64_t bytes = 0;
+  for (const Pending& p : pending_) bytes += weights::packed_bytes(kernel, p.linear->rows, p.linear->cols);
+  for (const Linear& linear : linears_) bytes += linear.ternary ? linear.ternary->bytes() : 0;
+  return bytes;
+}
+
+std::uint64_t WeightStore::vector_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const std::vector<float>& vector : vectors_) bytes += vector.size() * sizeof(float);
+  return bytes;
+}
+
+void WeightStore::repack(const Pending& p, const kernels::TernaryKernel& kernel, std::span<std::uint8_t> memory) {
+  const std::string& source = gguf_.metadata.source();
+  weights::ScalePlan plan = weights::plan_scales(source, *p.tensor, *p.codec);
+  weights::TernaryMatrix matrix =
+      weights::make_ternary_matrix(kernel, p.linear->rows, p.linear->cols, std::move(plan), memory);
+  AlignedBuffer<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
+  if (const auto row = weights::pack_rows(*p.tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
+    fail(ErrorKind::kBadFile, "{}: tensor {}: row {}: expected ternary codes 0, 1, 2, found 3", source,
+         printable(p.tensor->name), *row);
+  }
+  file_.release(p.tensor->data);
+  p.linear->ternary = std::move(matrix);
+}
+
+void WeightStore::load(const kernels::TernaryKernel& kernel, ThreadPool& pool,
+                       const std::function<void(double)>& on_progress) {
+  // Scales are read when a tensor's turn comes, so that its pages are touched once. Until then the larger of the two
+  // possible sizes is set aside; memory that is never touched costs nothing.
+  std::vector<std::size_t> offsets{0};
+  for (const Pending& p : pending_) {
+    offsets.push_back(offsets.back() + largest_packed_bytes(kernel, *p.codec, p.linear->rows, p.linear->cols));
+  }
+  arena_ = HugeBuffer(offsets.back() + kArenaTail);
+
+  std::atomic<std::size_t> next{0};
+  std::vector<std::exception_ptr> errors(pool.size());
+  pool.run([&](unsigned thread) {
+    try {
+      for (std::size_t i = next++; i < pending_.size(); i = next++) {
+        repack(pending_[i], kernel, arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]));
+        if (thread == 0 && on_progress) on_progress(static_cast<double>(i + 1) / static_cast<double>(pending_.size()));
+      }
+    } catch (...) {
+      errors[thread] = std::current_exception();
+      next = pending_.size();  // the others need not go on
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  pending_.clear();
+}
+
+}  // namespace tern::nn

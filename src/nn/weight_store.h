@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "src/base/huge_buffer.h"
+#include "src/base/mapped_file.h"
+#include "src/base/thread_pool.h"
+#include "src/format/gguf.h"
+#include "src/nn/linear.h"
+#include "tern/model.h"
+
+namespace tern::nn {
+
+/// The weights of a model. An architecture asks for each tensor by name and shape and gets a handle that stays valid;
+/// load() then reads them all.
+///
+/// Every shape is checked before any byte of a tensor is used, and load() reads nothing that was not asked for.
+/// Errors    Error(kBadFile): missing tensor, wrong shape, bad contents; Error(kUnsupported): type
+class WeightStore {
+ public:
+  WeightStore(const format::Gguf& gguf, const MappedFile& file, I2sLayout i2s_layout)
+      : gguf_(gguf), file_(file), i2s_layout_(i2s_layout) {}
+  WeightStore(const WeightStore&) = delete;
+  WeightStore& operator=(const WeightStore&) = delete;
+
+  /// NAME.weight of shape (rows, cols), ternary or float, with NAME.bias and NAME.scale when the file has them.
+  const Linear* linear(const std::string& name, std::size_t rows, std::size_t cols);
+  /// A matrix that stays in float, such as the embedding. Error if it is of a ternary type.
+  const Linear* embedding(const std::string& name, std::size_t rows, std::size_t cols);
+  /// A float vector NAME.weight, copied to f32.
+  std::span<const float> vector(const std::string& name, std::size_t size);
+  /// The same, or an empty span when the file does not have it.
+  std::span<const float> optional_vector(const std::string& name, std::size_t size);
+
+  /// Error(kUnsupported) when the file holds a tensor that nobody asked for: the graph must be another one.
+  void check_all_used() const;
+
+  /// Memory that load() will take for ternary weights, in bytes, without scales.
+  [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryKernel& kernel) const;
+
+  /// Repacks every ternary matrix for a kernel, a tensor per thread at a time, and gives the file's pages back as it
+  /// goes. `on_progress` gets the share done, 0 to 1, now and then, from the calling thread.
+  void load(const kernels::TernaryKernel& kernel, ThreadPool& pool, const std::function<void(double)>& on_progress);
+
+  [[nodiscard]] const std::deque<Linear>& linears() const noexcept { return linears_; }
+  [[nodiscard]] std::uint64_t vector_bytes() const noexcept;
+
+ private:
+  /// A ternary matrix that was asked for and is not read yet.
+  struct Pending {
+    Linear* linear;
+    const format::TensorInfo* tensor;
+    const weights::TensorCodec* codec;
+  };
+
+  const format::TensorInfo& require(const std::string& name, std::size_t rows, std::size_t cols);
+  const format::TensorInfo* find(const std::string& name, std::size_t rows, std::size_t cols);
+  [[nodiscard]] const weights::TensorCodec& codec_of(const format::TensorInfo& tensor) const;
+  [[nodiscard]] std::vector<float> read_vector(const format::TensorInfo& tensor) const;
+  DenseMatrix map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec);
+  void repack(const Pending& pending, const kernels::TernaryKernel& kernel, std::span<std::uint8_t> memory);
+
+  const format::Gguf& gguf_;
+  const MappedFile& file_;
+  I2sLayout i2s_layout_;
+  std::deque<Linear> linears_;                    // addresses stay
+  std::deque<std::vector<float>> vectors_;        // addresses stay
+  std::vector<AlignedBuffer<std::byte>> copies_;  // of tensors whose bytes are not aligned in the file
+  std::vector<Pending> pending_;
+  std::unordered_set<std::string_view> used_;  // names of tensors that were asked for
+  HugeBuffer arena_;                           // all packed weights, in the order in which they were asked for
+};
+
+}  // namespace tern::nn

@@ -1,0 +1,269 @@
+#include "tests/support/tiny_model.h"
+
+#include <cmath>
+#include <cstdio>
+#include <set>
+#include <stdexcept>
+
+#include "src/base/half.h"
+#include "tests/support/bytes.h"
+
+namespace tern::test {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+void append(Bytes& bytes, const void* data, std::size_t size) {
+  const auto* first = static_cast<const std::byte*>(data);
+  bytes.insert(bytes.end(), first, first + size);
+}
+
+template <typename T>
+void append(Bytes& bytes, T value) {
+  append(bytes, &value, sizeof value);
+}
+
+/// In [-1, 1), a multiple of 2^-23: exact in f32.
+float uniform(Random& random) {
+  return static_cast<float>(static_cast<std::int64_t>(random.next() >> 40) - (std::int64_t{1} << 23)) * 0x1p-23f;
+}
+
+// --- packing of ternary codes (0, 1, 2), the drawings are in src/weights ------------------------------------------
+
+struct Scaled {
+  std::vector<std::uint8_t> codes;  // (rows, cols)
+  std::vector<float> scales;        // one for each 256 codes
+};
+
+Bytes pack_tq2_0(const Scaled& w) {
+  Bytes bytes;
+  for (std::size_t block = 0; block < w.codes.size() / 256; ++block) {
+    const std::uint8_t* codes = &w.codes[block * 256];
+    for (std::size_t i = 0; i < 64; ++i) {
+      const std::uint8_t* first = codes + i / 32 * 128 + i % 32;
+      append(bytes, static_cast<std::uint8_t>(first[0] | first[32] << 2 | first[64] << 4 | first[96] << 6));
+    }
+    append(bytes, f32_to_f16(w.scales[block]));
+  }
+  return bytes;
+}
+
+/// Digits `stride` apart as one base-3 fraction of 256, rounded up.
+std::uint8_t base3_byte(const std::uint8_t* codes, std::size_t stride, std::size_t n_digits) {
+  unsigned value = 0;
+  for (std::size_t n = 0; n < 5; ++n) value = value * 3 + (n < n_digits ? codes[n * stride] : 0u);
+  return static_cast<std::uint8_t>((value * 256 + 242) / 243);
+}
+
+Bytes pack_tq1_0(const Scaled& w) {
+  Bytes bytes;
+  for (std::size_t block = 0; block < w.codes.size() / 256; ++block) {
+    const std::uint8_t* codes = &w.codes[block * 256];
+    for (std::size_t m = 0; m < 32; ++m) append(bytes, base3_byte(codes + m, 32, 5));
+    for (std::size_t m = 0; m < 16; ++m) append(bytes, base3_byte(codes + 160 + m, 16, 5));
+    for (std::size_t m = 0; m < 4; ++m) append(bytes, base3_byte(codes + 240 + m, 4, 4));
+    append(bytes, f32_to_f16(w.scales[block]));
+  }
+  return bytes;
+}
+
+Bytes pack_i2_s(const Scaled& w) {
+  Bytes bytes;
+  for (std::size_t i = 0; i < w.codes.size() / 4; ++i) {
+    const std::uint8_t* first = &w.codes[i / 32 * 128 + i % 32];
+    append(bytes, static_cast<std::uint8_t>(first[0] << 6 | first[32] << 4 | first[64] << 2 | first[96]));
+  }
+  append(bytes, w.scales.front());
+  bytes.resize(bytes.size() + 28);
+  return bytes;
+}
+
+Bytes pack_f16(const Scaled& w) {
+  Bytes bytes;
+  for (std::size_t i = 0; i < w.codes.size(); ++i) {
+    append(bytes, f32_to_f16(static_cast<float>(w.codes[i] - 1) * w.scales[i / 256]));
+  }
+  return bytes;
+}
+
+struct Packing {
+  std::string_view name;
+  std::uint32_t gguf_type;
+  Bytes (*pack)(const Scaled& weights);
+};
+
+constexpr Packing kPackings[] = {
+    {"TQ1_0", 34, pack_tq1_0}, {"TQ2_0", 35, pack_tq2_0}, {"I2_S", 36, pack_i2_s}, {"F16", 1, pack_f16}};
+
+const Packing& find_packing(std::string_view name) {
+  for (const Packing& packing : kPackings) {
+    if (packing.name == name) return packing;
+  }
+  throw std::runtime_error("tiny model: unknown type " + std::string(name));
+}
+
+// --- tensors ------------------------------------------------------------------------------------------------------
+
+/// Adds the tensors of a model, each drawn from one stream in file order.
+class TensorMaker {
+ public:
+  TensorMaker(const TinyModelOptions& options, GgufBuilder& model)
+      : options_(options), packing_(find_packing(options.type)), random_(options.seed), model_(model) {}
+
+  /// (rows, cols) ternary, in the type that was asked for.
+  void linear(const std::string& name, std::size_t rows, std::size_t cols) {
+    Scaled weights;
+    weights.codes.resize(rows * cols);
+    for (std::uint8_t& code : weights.codes) code = static_cast<std::uint8_t>(random_.below(3));
+    // A third of the weights is 0: this keeps the variance of what goes through.
+    const float scale = 1.0f / std::sqrt(static_cast<float>(cols) * 2.0f / 3.0f);
+    weights.scales.assign(rows * cols / 256, f16_to_f32(f32_to_f16(scale)));
+    if (!options_.one_scale) {
+      for (float& s : weights.scales) s = f16_to_f32(f32_to_f16(scale * (1.0f + 0.5f * uniform(random_))));
+    }
+    model_.add_tensor(name + ".weight", packing_.gguf_type, {cols, rows}, packing_.pack(weights));
+  }
+
+  /// (n) F32, near 1.
+  void norm(const std::string& name, std::size_t n) {
+    std::vector<float> values(n);
+    for (float& value : values) value = 1.0f + 0.25f * uniform(random_);
+    model_.add_tensor(name + ".weight", 0, {n}, values);
+  }
+
+  /// (rows, cols) F16.
+  void embedding(const std::string& name, std::size_t rows, std::size_t cols) {
+    std::vector<std::uint16_t> values(rows * cols);
+    for (std::uint16_t& value : values) value = f32_to_f16(0.25f * uniform(random_));
+    model_.add_tensor(name + ".weight", 1, {cols, rows}, values);
+  }
+
+ private:
+  const TinyModelOptions& options_;
+  const Packing& packing_;
+  Random random_;
+  GgufBuilder& model_;
+};
+
+void add_layer(TensorMaker& make, const TinyModelOptions& o, std::size_t layer) {
+  const std::string prefix = "blk." + std::to_string(layer) + ".";
+  const std::size_t q_dim = o.n_heads * o.head_dim;
+  const std::size_t kv_dim = o.n_kv_heads * o.head_dim;
+  make.norm(prefix + "attn_norm", o.dim);
+  make.linear(prefix + "attn_q", q_dim, o.dim);
+  make.linear(prefix + "attn_k", kv_dim, o.dim);
+  make.linear(prefix + "attn_v", kv_dim, o.dim);
+  make.linear(prefix + "attn_output", o.dim, q_dim);
+  if (o.architecture.starts_with("bitnet")) {
+    make.norm(prefix + "attn_sub_norm", q_dim);
+    make.norm(prefix + "ffn_sub_norm", o.ffn_dim);
+  }
+  if (o.architecture == "qwen3") {
+    make.norm(prefix + "attn_q_norm", o.head_dim);
+    make.norm(prefix + "attn_k_norm", o.head_dim);
+  }
+  make.norm(prefix + "ffn_norm", o.dim);
+  make.linear(prefix + "ffn_gate", o.ffn_dim, o.dim);
+  make.linear(prefix + "ffn_up", o.ffn_dim, o.dim);
+  make.linear(prefix + "ffn_down", o.dim, o.ffn_dim);
+}
+
+// --- vocabulary ---------------------------------------------------------------------------------------------------
+
+/// How GPT-2's vocabularies spell a byte: printable ones as themselves, the others as U+0100, U+0101, ...
+std::vector<std::string> spell_bytes() {
+  std::vector<std::string> spelled;
+  unsigned next = 0x100;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const bool printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+    const unsigned code_point = printable ? byte : next++;
+    std::string text;
+    if (code_point < 0x80) {
+      text += static_cast<char>(code_point);
+    } else {
+      text += static_cast<char>(0xc0 | code_point >> 6);
+      text += static_cast<char>(0x80 | (code_point & 0x3f));
+    }
+    spelled.push_back(text);
+  }
+  return spelled;
+}
+
+/// Returns the number of tokens.
+std::size_t add_vocabulary(GgufBuilder& model) {
+  std::vector<std::string> tokens = {"<s>", "</s>", "<unk>"};
+  std::vector<std::int32_t> types = {3, 3, 2};  // control, control, unknown
+  std::vector<std::string> merges;
+  const std::vector<std::string> spelled = spell_bytes();
+  tokens.insert(tokens.end(), spelled.begin(), spelled.end());
+  std::set<std::string> known(tokens.begin(), tokens.end());
+  for (const std::string_view word :
+       {" the", " and", " once", "Once", " upon", " a",     " time", " little", " was", " to",
+        " of",  " her", " said", " day", " play", " there", "in",    "er",      "ed",   "ing"}) {
+    std::string left = spelled[static_cast<unsigned char>(word.front())];
+    for (const char c : word.substr(1)) {
+      const std::string& right = spelled[static_cast<unsigned char>(c)];
+      if (known.insert(left + right).second) {
+        merges.push_back(left + " " + right);
+        tokens.push_back(left + right);
+      }
+      left += right;
+    }
+  }
+  types.resize(tokens.size(), 1);  // normal
+  model.add("tokenizer.ggml.model", "gpt2").add("tokenizer.ggml.pre", "gpt-2");
+  model.add("tokenizer.ggml.tokens", tokens).add("tokenizer.ggml.token_type", types);
+  model.add("tokenizer.ggml.merges", merges);
+  model.add("tokenizer.ggml.bos_token_id", 0u).add("tokenizer.ggml.eos_token_id", 1u);
+  model.add("tokenizer.ggml.unknown_token_id", 2u).add("tokenizer.ggml.add_bos_token", true);
+  return tokens.size();
+}
+
+void add_hyper_parameters(GgufBuilder& model, const TinyModelOptions& o) {
+  const auto set_count = [&](std::string_view key, std::size_t n) {
+    model.add(o.architecture + "." + std::string(key), static_cast<std::uint32_t>(n));
+  };
+  model.add("general.architecture", o.architecture);
+  model.add("general.name", "tiny " + o.architecture);
+  set_count("block_count", o.n_layers);
+  set_count("context_length", o.context);
+  set_count("embedding_length", o.dim);
+  set_count("feed_forward_length", o.ffn_dim);
+  set_count("attention.head_count", o.n_heads);
+  set_count("attention.head_count_kv", o.n_kv_heads);
+  set_count("attention.key_length", o.head_dim);
+  set_count("attention.value_length", o.head_dim);
+  set_count("rope.dimension_count", o.head_dim);
+  model.add(o.architecture + ".attention.layer_norm_rms_epsilon", 1e-5f);
+  model.add(o.architecture + ".rope.freq_base", 10000.0f);
+}
+
+}  // namespace
+
+GgufBuilder::Tensor& find_tensor(GgufBuilder& model, std::string_view name) {
+  for (GgufBuilder::Tensor& tensor : model.tensors) {
+    if (tensor.name == name) return tensor;
+  }
+  throw std::runtime_error("tiny model: no tensor " + std::string(name));
+}
+
+GgufBuilder make_tiny_model(const TinyModelOptions& options) {
+  GgufBuilder model;
+  add_hyper_parameters(model, options);
+  const std::size_t n_tokens = add_vocabulary(model);
+  TensorMaker make(options, model);
+  make.embedding("token_embd", n_tokens, options.dim);
+  for (std::size_t layer = 0; layer < options.n_layers; ++layer) add_layer(make, options, layer);
+  make.norm("output_norm", options.dim);
+  if (!options.tied_embeddings) make.embedding("output", n_tokens, options.dim);
+  return model;
+}
+
+void write_file(const std::string& path, const std::vector<std::byte>& bytes) {
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  if (file == nullptr) throw std::runtime_error(path + ": can not be opened");
+  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
+  if (std::fclose(file) != 0 || !written) throw std::runtime_error(path + ": can not be written");
+}
+
+}  // namespace tern::test

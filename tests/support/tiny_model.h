@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/gguf_builder.h"
+
+namespace tern::test {
+
+/// A model small enough for a test to run in milliseconds: random ternary layers, a byte-level vocabulary with merges
+/// of a few English words. The same options give the same bytes on every machine.
+struct TinyModelOptions {
+  std::string architecture = "bitnet-b1.58";  ///< bitnet, bitnet-b1.58, llama or qwen3
+  std::string type = "TQ2_0";                 ///< of the linear layers: TQ2_0, TQ1_0, I2_S or F16
+  std::uint64_t seed = 1;
+  bool one_scale = true;  ///< a scale for each tensor; false: one for each block (TQ1_0 and TQ2_0)
+  bool tied_embeddings = true;
+  std::size_t n_layers = 2;
+  std::size_t dim = 256;      ///< a multiple of 256
+  std::size_t ffn_dim = 512;  ///< a multiple of 256
+  std::size_t n_heads = 4;    ///< n_heads * head_dim: a multiple of 256
+  std::size_t n_kv_heads = 2;
+  std::size_t head_dim = 64;
+  std::size_t context = 128;  ///< tokens
+};
+
+/// The model as the parts of its file, so that a test may break one of them before it is built.
+[[nodiscard]] GgufBuilder make_tiny_model(const TinyModelOptions& options = {});
+
+/// Requires a tensor of this name.
+[[nodiscard]] GgufBuilder::Tensor& find_tensor(GgufBuilder& model, std::string_view name);
+
+/// Writes bytes to a file; throws std::runtime_error when that fails.
+void write_file(const std::string& path, const std::vector<std::byte>& bytes);
+
+}  // namespace tern::test

@@ -1,0 +1,84 @@
+// Add/subtract-only kernel for AVX2: no instruction here multiplies by a weight (tests/kernels checks the object code).
+#include "kernels/addsub_decode.h"
+#include "kernels/addsub_prompt.h"
+#include "kernels/ternary_kernels.h"
+
+namespace tern::kernels {
+namespace {
+
+/// 32 bytes, or 16 lanes of 16 bits.
+struct Avx2Bytes {
+  static constexpr std::size_t kBytes = 32;
+  __m256i v;
+
+  static Avx2Bytes zero() { return {_mm256_setzero_si256()}; }
+  static Avx2Bytes load(const std::uint8_t* p) { return {_mm256_load_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(std::uint16_t* p) const { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+
+  static Avx2Bytes low_nibbles(Avx2Bytes a) { return {_mm256_and_si256(a.v, _mm256_set1_epi8(15))}; }
+  static Avx2Bytes high_nibbles(Avx2Bytes a) {
+    return {_mm256_and_si256(_mm256_srli_epi16(a.v, 4), _mm256_set1_epi8(15))};
+  }
+  /// Entries of a 16-byte table.
+  static Avx2Bytes look_up(const std::uint8_t* table, Avx2Bytes nibbles) {
+    const __m256i t = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table)));
+    return {_mm256_shuffle_epi8(t, nibbles.v)};
+  }
+  static Avx2Bytes add8(Avx2Bytes a, Avx2Bytes b) { return {_mm256_add_epi8(a.v, b.v)}; }
+  static Avx2Bytes add16(Avx2Bytes a, Avx2Bytes b) { return {_mm256_add_epi16(a.v, b.v)}; }
+  static Avx2Bytes sub16(Avx2Bytes a, Avx2Bytes b) { return {_mm256_sub_epi16(a.v, b.v)}; }
+  static Avx2Bytes high_bytes(Avx2Bytes a) { return {_mm256_srli_epi16(a.v, 8)}; }
+  static Avx2Bytes shift_left_8(Avx2Bytes a) { return {_mm256_slli_epi16(a.v, 8)}; }
+
+  /// Hides where a pointer points. A block is two vectors, and with 16 registers it is cheaper to load a chunk's twelve
+  /// tables anew for the second one than to keep them, which is what the compiler would do.
+  static const std::uint8_t* forget_loads(const std::uint8_t* p) {
+    asm("" : "+r"(p));
+    return p;
+  }
+};
+
+/// 16-bit sums of 32 tokens.
+struct Avx2Tokens {
+  __m256i a, b;
+
+  static Avx2Tokens zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static Avx2Tokens load(const std::int16_t* p) {
+    const auto* v = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_load_si256(v), _mm256_load_si256(v + 1)};
+  }
+  void store(std::int16_t* p) const {
+    auto* v = reinterpret_cast<__m256i*>(p);
+    _mm256_store_si256(v, a);
+    _mm256_store_si256(v + 1, b);
+  }
+  static Avx2Tokens add(Avx2Tokens x, Avx2Tokens y) { return {_mm256_add_epi16(x.a, y.a), _mm256_add_epi16(x.b, y.b)}; }
+  static Avx2Tokens sub(Avx2Tokens x, Avx2Tokens y) { return {_mm256_sub_epi16(x.a, y.a), _mm256_sub_epi16(x.b, y.b)}; }
+  /// Adds to 32 sums of 32 bits.
+  void add_to(std::int32_t* p) const {
+    const __m128i parts[] = {_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1), _mm256_castsi256_si128(b),
+                             _mm256_extracti128_si256(b, 1)};
+    auto* v = reinterpret_cast<__m256i*>(p);
+    for (std::size_t i = 0; i < 4; ++i) {
+      _mm256_store_si256(v + i, _mm256_add_epi32(_mm256_load_si256(v + i), _mm256_cvtepi16_epi32(parts[i])));
+    }
+  }
+};
+
+}  // namespace
+
+const TernaryKernel kAddSubAvx2 = {.name = "addsub-avx2",
+                                   .family = Family::kAddSub,
+                                   .isa = Isa::kAvx2,
+                                   .layout = &kRows64,
+                                   .decode = {.operand_bytes = decode_operand_bytes,
+                                              .prepare = decode_prepare,
+                                              .scratch_bytes = decode_scratch_bytes,
+                                              .multiply = decode_multiply<Avx2Bytes>},
+                                   .prompt = {.operand_bytes = prompt_operand_bytes,
+                                              .prepare = prompt_prepare,
+                                              .scratch_bytes = prompt_scratch_bytes,
+                                              .multiply = prompt_multiply<Avx2Tokens>},
+                                   .min_prompt_tokens = 8};
+
+}  // namespace tern::kernels

@@ -1,0 +1,221 @@
+#pragma once
+
+// Decoding with tables of sums, for any vector width. Included by the add/subtract kernels, each of which gives its
+// vectors as a class V; all names are local to the including file (see kernels.h).
+//
+// A nibble of a packed byte holds two trits (t, u): it selects one of 16 entries of a table of t*x0 + u*x1, made once
+// for all rows by additions. `pshufb` looks up 16 to 64 rows at once, but only bytes, so an activation is split into
+// x = 16 * high + low with low in [-8, 7] and high in [-8, 8], and each half has its own table:
+//
+//     tables of a group   | low: columns 0, 1 | low: columns 2, 3 | high: columns 0, 1 | high: columns 2, 3 |   4 x 16
+//     B
+//
+// Entries are kept positive by a bias, so that byte sums can be widened by treating the odd bytes as high parts.
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/layout_rows64.h"
+
+namespace tern::kernels {
+namespace {
+
+constexpr std::size_t kTableBytes = 16;
+constexpr std::size_t kTablesBytes = 4 * kTableBytes;  // of a group
+
+constexpr int kMaxHalf = 8;                  // |low|, |high| <= 8 for |x| <= 127
+constexpr int kEntryBias = 2 * kMaxHalf;     // an entry is a sum of two halves: [-16, 16] becomes [0, 32]
+constexpr int kMaxEntry = 2 * kEntryBias;    // 32
+constexpr int kMaxGroupSum = 2 * kMaxEntry;  // two nibbles a byte: 64
+constexpr int kGroupBias = 2 * kEntryBias;   // 32 in the sum of the low halves, and 32 in that of the high halves
+
+constexpr std::size_t kChunkGroups = 3;  // groups summed in bytes before they are widened to 16 bits
+static_assert(kChunkGroups * kMaxGroupSum <= 255, "a byte sum would overflow: 3 * 64 = 192");
+static_assert(rows64::kGroupsPadding % kChunkGroups == 0, "chunks would have a remainder");
+
+constexpr std::size_t kSpanGroups = 1020;  // groups summed in 16 bits before they are widened to 32
+static_assert(kSpanGroups * kMaxGroupSum <= 65535, "a 16-bit sum would overflow: 1020 * 64 = 65280");
+static_assert(kSpanGroups % rows64::kGroupsPadding == 0, "spans would have a remainder");
+
+static_assert(kMaxCols / rows64::kGroupCols * kMaxGroupSum * 17 < (std::size_t{1} << 31),
+              "low + 16 * high, both biased, would leave 32 bits: 2^20 * 64 * 17 = 1.14e9");
+
+// Two prefetches a cache line: a far one into the second cache, which hides the memory, and a near one into the first.
+constexpr std::size_t kFarBytes = 8192;   // bytes
+constexpr std::size_t kNearBytes = 1024;  // bytes
+
+inline void prefetch(const std::uint8_t* p) {
+  _mm_prefetch(p + kFarBytes, _MM_HINT_T1);
+  _mm_prefetch(p + kNearBytes, _MM_HINT_T0);
+}
+
+// --- tables -----------------------------------------------------------------------------------------------------
+
+/// The low and high halves of 16 activations.
+struct Halves {
+  __m128i low, high;
+};
+
+inline Halves split(__m128i x) {
+  const __m256i rounded = _mm256_add_epi16(_mm256_cvtepi8_epi16(x), _mm256_set1_epi16(8));
+  const __m256i high = _mm256_srai_epi16(rounded, 4);
+  const __m256i low = _mm256_sub_epi16(_mm256_and_si256(rounded, _mm256_set1_epi16(15)), _mm256_set1_epi16(8));
+  const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0b11'01'10'00);
+  return {_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)};
+}
+
+/// The tables of both column pairs of group `group` (0..3) of 16 halves: entry (t0 + 1) | (t1 + 1) << 2 of a pair's
+/// table is 16 + t0 * a + t1 * b. `vpsignb` negates, keeps or clears: no product is formed.
+inline __m256i pair_tables(__m256i halves, int group) {
+  const __m256i signs_a =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0));
+  const __m256i signs_b =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0));
+  const __m256i pair = _mm256_setr_m128i(_mm_setzero_si128(), _mm_set1_epi8(2));  // columns 0, 1 | 2, 3
+  const __m256i a = _mm256_shuffle_epi8(halves, _mm256_add_epi8(pair, _mm256_set1_epi8(static_cast<char>(4 * group))));
+  const __m256i b =
+      _mm256_shuffle_epi8(halves, _mm256_add_epi8(pair, _mm256_set1_epi8(static_cast<char>(4 * group + 1))));
+  const __m256i sum = _mm256_add_epi8(_mm256_sign_epi8(a, signs_a), _mm256_sign_epi8(b, signs_b));
+  return _mm256_add_epi8(sum, _mm256_set1_epi8(kEntryBias));
+}
+
+/// Makes the tables of the groups [begin, end) of one token. x: (cols); columns beyond are zeros.
+void make_tables(const std::int8_t* x, std::size_t cols, std::size_t begin, std::size_t end, std::uint8_t* tables) {
+  constexpr std::size_t kStep = 4;  // groups; 16 columns
+  for (std::size_t g = begin; g < end; g += kStep) {
+    alignas(16) std::int8_t columns[kStep * rows64::kGroupCols] = {};
+    const std::size_t first = g * rows64::kGroupCols;
+    if (first < cols) {
+      std::memcpy(columns, x + first, cols - first < sizeof columns ? cols - first : sizeof columns);
+    }
+    const Halves halves = split(_mm_load_si128(reinterpret_cast<const __m128i*>(columns)));
+    const __m256i low = _mm256_broadcastsi128_si256(halves.low);
+    const __m256i high = _mm256_broadcastsi128_si256(halves.high);
+    const std::size_t n = end - g < kStep ? end - g : kStep;
+    for (std::size_t i = 0; i < n; ++i) {
+      auto* out = reinterpret_cast<__m256i*>(tables + (g + i) * kTablesBytes);
+      _mm256_store_si256(out, pair_tables(low, static_cast<int>(i)));
+      _mm256_store_si256(out + 1, pair_tables(high, static_cast<int>(i)));
+    }
+  }
+}
+
+std::size_t decode_operand_bytes(std::size_t n_tokens, std::size_t cols) {
+  return n_tokens * rows64::n_groups(cols) * kTablesBytes;
+}
+
+/// Each part makes the tables of a range of groups, for every token.
+void decode_prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part, std::size_t n_parts,
+                    std::uint8_t* operand) {
+  const std::size_t n_groups = rows64::n_groups(cols);
+  const std::size_t begin = n_groups * part / n_parts;
+  const std::size_t end = n_groups * (part + 1) / n_parts;
+  for (std::size_t t = 0; t < n_tokens; ++t) {
+    make_tables(x + t * cols, cols, begin, end, operand + t * n_groups * kTablesBytes);
+  }
+}
+
+// --- product ----------------------------------------------------------------------------------------------------
+
+/// Sums of bytes in 16-bit lanes: `all` adds whole lanes (even byte + 256 * odd byte, modulo 2^16), `odd` the odd
+/// bytes.
+template <class V>
+struct WideSums {
+  V all = V::zero();
+  V odd = V::zero();
+
+  void add(V bytes) {
+    all = V::add16(all, bytes);
+    odd = V::add16(odd, V::high_bytes(bytes));
+  }
+  /// Exact since both true sums are below 2^16 (kSpanGroups).
+  void store(std::uint16_t* evens, std::uint16_t* odds) const {
+    V::sub16(all, V::shift_left_8(odd)).store(evens);
+    odd.store(odds);
+  }
+};
+
+/// The sums of a block's 64 rows over one span, by halves and by even and odd rows.
+struct SpanSums {
+  alignas(64) std::uint16_t low_even[rows64::kRows / 2];
+  alignas(64) std::uint16_t low_odd[rows64::kRows / 2];
+  alignas(64) std::uint16_t high_even[rows64::kRows / 2];
+  alignas(64) std::uint16_t high_odd[rows64::kRows / 2];
+};
+
+/// Adds kChunkGroups groups for the rows of one vector.
+template <class V>
+inline void add_chunk(const std::uint8_t* weights, const std::uint8_t* tables, WideSums<V>& low, WideSums<V>& high) {
+  V low_bytes = V::zero();
+  V high_bytes = V::zero();
+  for (std::size_t i = 0; i < kChunkGroups; ++i) {
+    const V codes = V::load(weights + i * rows64::kRows);
+    const V first = V::low_nibbles(codes);
+    const V second = V::high_nibbles(codes);
+    const std::uint8_t* t = tables + i * kTablesBytes;
+    low_bytes = V::add8(low_bytes, V::add8(V::look_up(t, first), V::look_up(t + kTableBytes, second)));
+    high_bytes =
+        V::add8(high_bytes, V::add8(V::look_up(t + 2 * kTableBytes, first), V::look_up(t + 3 * kTableBytes, second)));
+  }
+  low.add(low_bytes);
+  high.add(high_bytes);
+}
+
+/// Sums `n_groups` <= kSpanGroups groups of one block of rows.
+template <class V>
+void sum_span(const std::uint8_t* weights, const std::uint8_t* tables, std::size_t n_groups, SpanSums& sums) {
+  constexpr std::size_t kVectors = rows64::kRows / V::kBytes;
+  WideSums<V> low[kVectors];
+  WideSums<V> high[kVectors];
+  for (std::size_t g = 0; g < n_groups; g += kChunkGroups) {
+    for (std::size_t i = 0; i < kChunkGroups; ++i) {
+      prefetch(weights + i * rows64::kRows);
+    }
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      add_chunk(weights + v * V::kBytes, V::forget_loads(tables), low[v], high[v]);
+    }
+    weights += kChunkGroups * rows64::kRows;
+    tables += kChunkGroups * kTablesBytes;
+  }
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    const std::size_t at = v * V::kBytes / 2;
+    low[v].store(sums.low_even + at, sums.low_odd + at);
+    high[v].store(sums.high_even + at, sums.high_odd + at);
+  }
+}
+
+/// sums: (64), the products of one block of rows with one token.
+template <class V>
+void multiply_block(const std::uint8_t* weights, const std::uint8_t* tables, std::size_t n_groups, std::int32_t* sums) {
+  std::memset(sums, 0, rows64::kRows * sizeof *sums);
+  for (std::size_t begin = 0; begin < n_groups; begin += kSpanGroups) {
+    const std::size_t n = n_groups - begin < kSpanGroups ? n_groups - begin : kSpanGroups;
+    const auto bias = static_cast<std::int32_t>(n * kGroupBias * 17);  // low + 16 * high
+    SpanSums span;
+    sum_span<V>(weights + begin * rows64::kRows, tables + begin * kTablesBytes, n, span);
+    for (std::size_t i = 0; i < rows64::kRows / 2; ++i) {
+      sums[2 * i] += span.low_even[i] + (span.high_even[i] << 4U) - bias;
+      sums[2 * i + 1] += span.low_odd[i] + (span.high_odd[i] << 4U) - bias;
+    }
+  }
+}
+
+std::size_t decode_scratch_bytes(std::size_t /*cols*/) { return 0; }
+
+template <class V>
+void decode_multiply(const TernaryProduct& p) {
+  const std::size_t n_groups = rows64::n_groups(p.cols);
+  for (std::size_t r = p.row_begin; r < p.row_end; r += rows64::kRows) {
+    const std::uint8_t* weights = p.weights + r / rows64::kRows * rows64::block_bytes(p.cols);
+    const std::size_t n_rows = p.row_end - r < rows64::kRows ? p.row_end - r : rows64::kRows;
+    for (std::size_t t = 0; t < p.n_tokens; ++t) {
+      alignas(64) std::int32_t sums[rows64::kRows];
+      multiply_block<V>(weights, p.operand + t * n_groups * kTablesBytes, n_groups, sums);
+      std::memcpy(p.y + t * p.y_stride + r, sums, n_rows * sizeof *sums);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tern::kernels

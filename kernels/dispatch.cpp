@@ -1,0 +1,172 @@
+#include "kernels/dispatch.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+
+#include "kernels/cpu_features.h"
+#include "kernels/float_tables.h"
+#include "kernels/ternary_kernels.h"
+#include "src/base/check.h"
+
+namespace tern::kernels {
+namespace {
+
+// Best first. A new kernel is a file, a line in CMakeLists.txt and a line here; the tests find it by themselves.
+constexpr const TernaryKernel* kTernaryKernels[] = {
+#ifdef TERN_HAVE_AVX512
+    &kAddSubAvx512,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kAddSubAvx2,
+#endif
+#ifdef TERN_HAVE_AVX512VNNI
+    &kDotAvx512Vnni,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kDotAvx2,
+#endif
+    &kReference,
+};
+
+constexpr const FloatKernels* kFloatKernels[] = {
+#ifdef TERN_HAVE_AVX512
+    &kFloatAvx512,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kFloatAvx2,
+#endif
+    &kFloatBaseline,
+    &kFloatScalar,
+};
+
+template <typename Table>
+std::vector<const Table*> runnable(std::span<const Table* const> tables, Isa isa) {
+  std::vector<const Table*> found;
+  std::ranges::copy_if(tables, std::back_inserter(found),
+                       [isa](const Table* table) { return table->isa <= isa && missing_for(table->isa).empty(); });
+  return found;
+}
+
+/// The best instruction set that the processor has, whatever the environment says.
+Isa best_isa() {
+  Isa best = Isa::kScalar;
+  for (const Isa isa : kAllIsas) {
+    if (missing_for(isa).empty()) {
+      best = isa;
+    }
+  }
+  return best;
+}
+
+std::string_view isa_name(Isa isa) { return to_string(isa); }  // not overloaded, for algorithms
+
+std::string isa_names() {
+  std::vector<std::string_view> names;
+  std::ranges::transform(kAllIsas, std::back_inserter(names), isa_name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+bool answers(const TernaryKernel& kernel, std::string_view request) {
+  return request == kernel.name || request == to_string(kernel.family);
+}
+
+/// Says why `request` can not be had under `isa`.
+[[noreturn]] void fail_choice(std::string_view request, Isa isa) {
+  std::vector<std::string_view> names;
+  std::ranges::transform(runnable_ternary_kernels(isa), std::back_inserter(names),
+                         [](const TernaryKernel* kernel) { return std::string_view(kernel->name); });
+  const std::string here = fmt::format("kernels that can run here: {}", fmt::join(names, ", "));
+  const auto kernels = all_ternary_kernels();
+  // The least demanding kernel that would answer: what it lacks is what the user is told.
+  const auto found =
+      std::find_if(kernels.rbegin(), kernels.rend(), [&](const auto* kernel) { return answers(*kernel, request); });
+  if (found == kernels.rend()) {
+    fail(ErrorKind::kInvalidArgument, "unknown kernel \"{}\"; {}", request, here);
+  }
+  const std::string missing = missing_for((*found)->isa);
+  if (!missing.empty()) {
+    fail(ErrorKind::kInvalidArgument, "kernel \"{}\" needs {}, which this processor lacks; {}", request, missing, here);
+  }
+  fail(ErrorKind::kInvalidArgument, "kernel \"{}\" needs {}, but instructions are limited to {}; {}", request,
+       to_string((*found)->isa), to_string(isa), here);
+}
+
+}  // namespace
+
+std::string_view to_string(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::kScalar:
+      return "scalar";
+    case Isa::kBaseline:
+      return "baseline";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Vnni:
+      return "avx512vnni";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Family family) noexcept {
+  switch (family) {
+    case Family::kReference:
+      return "reference";
+    case Family::kAddSub:
+      return "addsub";
+    case Family::kDot:
+      return "dot";
+  }
+  return "unknown";
+}
+
+std::span<const TernaryKernel* const> all_ternary_kernels() noexcept { return kTernaryKernels; }
+std::span<const FloatKernels* const> all_float_kernels() noexcept { return kFloatKernels; }
+
+std::string missing_for(Isa isa) {
+  std::vector<std::string_view> missing;
+  for (const CpuFeature& feature : cpu_features()) {
+    if (feature.isa <= isa && !feature.present) {
+      missing.push_back(feature.name);
+    }
+  }
+  return fmt::format("{}", fmt::join(missing, ", "));
+}
+
+Isa usable_isa() {
+  const char* wanted = std::getenv("TERN_ISA");
+  if (wanted == nullptr || *wanted == '\0') {
+    return best_isa();
+  }
+  const auto* isa = std::ranges::find(kAllIsas, std::string_view(wanted), isa_name);
+  if (isa == std::end(kAllIsas)) {
+    fail(ErrorKind::kInvalidArgument, "TERN_ISA=\"{}\" is unknown; expected one of {}", wanted, isa_names());
+  }
+  if (const std::string missing = missing_for(*isa); !missing.empty()) {
+    fail(ErrorKind::kInvalidArgument, "TERN_ISA={} needs {}, which this processor lacks; it can run up to {}", wanted,
+         missing, to_string(best_isa()));
+  }
+  return *isa;
+}
+
+std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa) { return runnable(all_ternary_kernels(), isa); }
+std::vector<const FloatKernels*> runnable_float_kernels(Isa isa) { return runnable(all_float_kernels(), isa); }
+
+Choice choose(std::string_view request, Isa isa) {
+  const auto kernels = runnable_ternary_kernels(isa);
+  // The list holds the add/subtract family first and ends with the reference kernel: its head is the automatic choice.
+  const auto found = std::ranges::find_if(
+      kernels, [&](const TernaryKernel* kernel) { return request == "auto" || answers(*kernel, request); });
+  if (found == kernels.end()) {
+    fail_choice(request, isa);
+  }
+  Choice choice = {.ternary = *found, .floats = runnable_float_kernels(isa).front(), .note = ""};
+  if (request == "auto" && choice.ternary->family == Family::kReference) {
+    choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));
+  }
+  return choice;
+}
+
+}  // namespace tern::kernels

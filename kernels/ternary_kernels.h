@@ -1,0 +1,15 @@
+#pragma once
+
+#include "kernels/kernels.h"
+
+/// The tables that the kernel files define. A kernel for an instruction set that this build can not compile is
+/// declared here and listed nowhere: see the list in dispatch.cpp.
+namespace tern::kernels {
+
+extern const TernaryKernel kReference;
+extern const TernaryKernel kAddSubAvx2;
+extern const TernaryKernel kAddSubAvx512;
+extern const TernaryKernel kDotAvx2;
+extern const TernaryKernel kDotAvx512Vnni;
+
+}  // namespace tern::kernels

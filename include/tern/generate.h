@@ -16,7 +16,7 @@ struct GenerateOptions {
   /// Tokens to produce at most, the prompt not counted.
   std::size_t max_tokens = 256;
   SamplingOptions sampling = {};
-  /// Generation ends when the text holds one of these; the stop text itself is not handed out.
+  /// Generation ends when the text holds one of these, none empty; the stop text itself is not handed out.
   std::vector<std::string> stop = {};
   /// Keep going after a token that ends an answer.
   bool ignore_eos = false;
@@ -35,14 +35,15 @@ enum class FinishReason {
 [[nodiscard]] std::string_view to_string(FinishReason reason) noexcept;
 
 struct GenerateResult {
-  std::vector<Token> tokens;  ///< generated, the stop token not included
+  std::vector<Token> tokens;  ///< generated; those of a stop text are included, a stop token is not
   std::string text;           ///< everything handed to on_text
   FinishReason reason = FinishReason::kLength;
 };
 
 /// Feeds prompt tokens to a session, then samples and feeds back until something ends it.
 ///
-/// `on_text` receives whole UTF-8 sequences as soon as they are certain.
+/// `on_text` receives whole UTF-8 sequences as soon as they are certain. The last token is not fed back: to go on after
+/// it, begin the next prompt with it.
 /// Errors    as Session::evaluate and Sampler::Sampler
 /// Example
 ///   const auto model = tern::Model::open("model.gguf");

@@ -1,9 +1,3 @@
-// GCC 12 takes _mm512_undefined_ps() in its own intrinsics for a mistake (its bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
 #include "kernels/float_impl.h"
 #include "kernels/float_tables.h"
 #include "kernels/float_x86.h"

@@ -102,6 +102,11 @@ template <typename Isa>
   });
 }
 
+template <typename Isa, typename Element>
+[[gnu::always_inline]] inline Group<Isa> load(const Element* p, Whole whole, Element) {
+  return load<Isa>(p, whole);
+}
+
 /// The lanes that the array does not hold become `padding`; nothing past the array is read.
 template <typename Isa, typename Element>
 inline Group<Isa> load(const Element* p, Tail tail, Element padding = 0) {

@@ -29,14 +29,30 @@ struct FloatImpl {
     });
   }
 
-  static float quantize(const float* x, std::size_t n, std::int8_t* q) {
-    Lanes largest_lanes = broadcast<Isa>(kQuantFloor);
-    for_each_group(n, [&](std::size_t i, auto part) {
-      // larger() keeps its second argument when the first is NaN.
-      const auto keep_larger = [](Floats v, Floats best) { return Isa::larger(xsimd::abs(v), best); };
-      largest_lanes = map<Isa>(keep_larger, load<Isa>(x + i, part), largest_lanes);
+  /// The largest of op(x[i]) and `least`; NaN is passed over. The order does not matter here, so four groups at a time
+  /// keep the comparisons from waiting for each other.
+  template <typename Op>
+  static float largest(const Op& op, const float* x, std::size_t n, float least) {
+    constexpr std::size_t kGroups = 4;
+    Lanes best[kGroups];
+    for (Lanes& lanes : best) lanes = broadcast<Isa>(least);
+    // larger() keeps its second argument when the first is NaN.
+    const auto keep_larger = [&](Floats v, Floats so_far) { return Isa::larger(op(v), so_far); };
+    std::size_t i = 0;
+    for (; i + kGroups * kLanes <= n; i += kGroups * kLanes) {
+      for (std::size_t g = 0; g < kGroups; ++g) {
+        best[g] = map<Isa>(keep_larger, load<Isa>(x + i + g * kLanes, Whole{}), best[g]);
+      }
+    }
+    for_each_group(n - i, [&](std::size_t rest, auto part) {
+      best[0] = map<Isa>(keep_larger, load<Isa>(x + i + rest, part, x[0]), best[0]);  // padding that changes nothing
     });
-    float largest = max_lane(largest_lanes);
+    const auto larger = [](Floats a, Floats b) { return Isa::larger(a, b); };
+    return max_lane(map<Isa>(larger, map<Isa>(larger, best[0], best[1]), map<Isa>(larger, best[2], best[3])));
+  }
+
+  static float quantize(const float* x, std::size_t n, std::int8_t* q) {
+    float largest = FloatImpl::largest([](Floats v) { return xsimd::abs(v); }, x, n, kQuantFloor);
     if (largest > kMaxFloat) largest = kMaxFloat;
     const Lanes step_inverse = broadcast<Isa>(kQuantMax / largest);
     const auto clamp = [](Floats v) {
@@ -123,23 +139,11 @@ struct FloatImpl {
   }
 
   static void softmax(float* scores, std::size_t n) {
-    // Padding with -inf: it is no maximum, and its exp is 0.
-    const auto load_scores = [&](std::size_t i, auto part) {
-      if constexpr (requires { part.n; }) {
-        return load<Isa>(scores + i, part, -__builtin_inff());
-      } else {
-        return load<Isa>(scores + i, part);
-      }
-    };
-    Lanes largest = broadcast<Isa>(-__builtin_inff());
-    const auto keep_larger = [](Floats v, Floats best) { return Isa::larger(v, best); };
-    for_each_group(n,
-                   [&](std::size_t i, auto part) { largest = map<Isa>(keep_larger, load_scores(i, part), largest); });
-    largest = broadcast<Isa>(max_lane(largest));
-
+    const Lanes largest = broadcast<Isa>(FloatImpl::largest([](Floats v) { return v; }, scores, n, -__builtin_inff()));
     Lanes sums = broadcast<Isa>(0.0f);
     for_each_group(n, [&](std::size_t i, auto part) {
-      const Lanes exps = map<Isa>([](Floats v) { return exp<Isa>(v); }, load_scores(i, part) - largest);
+      const Lanes below = load<Isa>(scores + i, part, -__builtin_inff()) - largest;  // the exp of padding is 0
+      const Lanes exps = map<Isa>([](Floats v) { return exp<Isa>(v); }, below);
       store(scores + i, part, exps);
       sums = sums + exps;
     });

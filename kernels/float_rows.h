@@ -11,20 +11,10 @@
 namespace tern::kernels {
 namespace {
 
-/// Rows that miss the caches are asked for this far ahead: the language model's head is read from memory as fast as it
-/// comes. Bytes; a prefetch past the end of the matrix does nothing.
-inline constexpr std::size_t kPrefetchToL2 = 8192;
-inline constexpr std::size_t kPrefetchToL1 = 1024;
-
-/// Attention's rows are shorter than this (elements), and too far apart to gain by it.
+/// Rows at least this long (elements) ask for the same place of the next block while this one is worked on: the head of
+/// a language model is read from memory, and hardware prefetchers alone lose a third of its bandwidth where one row
+/// ends and the next begins. Attention's rows are shorter and come from the caches.
 inline constexpr std::size_t kPrefetchMinColumns = 512;
-
-template <typename Element>
-[[gnu::always_inline]] inline void prefetch_ahead(const Element* p) {
-  const char* bytes = reinterpret_cast<const char*>(p);
-  __builtin_prefetch(bytes + kPrefetchToL1, 0, 3);
-  __builtin_prefetch(bytes + kPrefetchToL2, 0, 2);
-}
 
 /// y[r] = rows[r] . x for the n_rows rows of one block, side by side so that their sums do not wait for each other.
 template <typename Isa, std::size_t n_rows, bool prefetch, typename Element>
@@ -36,7 +26,8 @@ void dot_block(const Element* rows, std::size_t stride, const float* x, std::siz
         const Group<Isa> values = load<Isa>(x + i, part);
         for (std::size_t r = 0; r < n_rows; ++r) {
           const Element* row = rows + r * stride + i;
-          if constexpr (prefetch) prefetch_ahead(row);
+          if constexpr (prefetch)
+            __builtin_prefetch(row + n_rows * stride, 0, 2);  // into L2; past the end it does nothing
           sums[r] = sums[r] + load<Isa>(row, part) * values;
         }
       });

@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "kernels/cpu_features.h"
+#include "kernels/dispatch.h"
+#include "tern/error.h"
+
+namespace tern::kernels {
+namespace {
+
+/// Sets TERN_ISA for the length of a test; a null value removes it.
+class ForcedIsa {
+ public:
+  explicit ForcedIsa(const char* value) {
+    if (const char* old = std::getenv("TERN_ISA"); old != nullptr) {
+      old_ = old;
+    }
+    value != nullptr ? setenv("TERN_ISA", value, 1) : unsetenv("TERN_ISA");
+  }
+  ~ForcedIsa() { old_.empty() ? unsetenv("TERN_ISA") : setenv("TERN_ISA", old_.c_str(), 1); }
+  ForcedIsa(const ForcedIsa&) = delete;
+  ForcedIsa& operator=(const ForcedIsa&) = delete;
+
+ private:
+  std::string old_;
+};
+
+/// The message of the Error(kInvalidArgument) that `call` must throw.
+template <typename Call>
+std::string message_of(Call call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+    return error.what();
+  }
+  ADD_FAILURE() << "no Error was thrown";
+  return "";
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+TEST(Kernels, HaveUniqueNamesAndWholeTables) {
+  std::set<std::string> names;
+  for (const TernaryKernel* kernel : all_ternary_kernels()) {
+    EXPECT_TRUE(names.insert(kernel->name).second) << kernel->name;
+    EXPECT_NE(kernel->layout, nullptr);
+    EXPECT_GE(kernel->min_prompt_tokens, 1U);
+    for (const TernaryRoutine* routine : {&kernel->decode, &kernel->prompt}) {
+      EXPECT_TRUE(routine->operand_bytes != nullptr && routine->prepare != nullptr &&
+                  routine->scratch_bytes != nullptr && routine->multiply != nullptr)
+          << kernel->name;
+    }
+  }
+}
+
+TEST(Kernels, AreOrderedBestFirst) {
+  const auto kernels = all_ternary_kernels();
+  EXPECT_EQ(kernels.back()->family, Family::kReference);
+  for (std::size_t i = 1; i < kernels.size(); ++i) {
+    if (kernels[i]->family == kernels[i - 1]->family) {
+      EXPECT_LT(kernels[i]->isa, kernels[i - 1]->isa) << kernels[i]->name;
+    }
+  }
+  const auto floats = all_float_kernels();
+  EXPECT_EQ(floats.back()->isa, Isa::kScalar);
+  EXPECT_TRUE(std::ranges::is_sorted(floats, std::greater{}, [](const FloatKernels* table) { return table->isa; }));
+}
+
+TEST(MissingFor, GrowsWithTheInstructionSet) {
+  EXPECT_EQ(missing_for(Isa::kScalar), "");
+  EXPECT_EQ(missing_for(Isa::kBaseline), "");
+  std::size_t length = 0;
+  for (const Isa isa : kAllIsas) {
+    EXPECT_GE(missing_for(isa).size(), length) << to_string(isa);
+    length = missing_for(isa).size();
+  }
+}
+
+TEST(MissingFor, NamesEveryAbsentFeature) {
+  for (const CpuFeature& feature : cpu_features()) {
+    EXPECT_EQ(contains(missing_for(feature.isa), feature.name), !feature.present) << feature.name;
+  }
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+// The compiler's own detection is an independent witness, operating system's support included.
+TEST(CpuFeatures, AgreeWithTheCompiler) {
+  const std::pair<std::string_view, int> known[] = {
+      {"avx2", __builtin_cpu_supports("avx2")},         {"avx512f", __builtin_cpu_supports("avx512f")},
+      {"avx512dq", __builtin_cpu_supports("avx512dq")}, {"avx512bw", __builtin_cpu_supports("avx512bw")},
+      {"avx512vl", __builtin_cpu_supports("avx512vl")}, {"avx512vnni", __builtin_cpu_supports("avx512vnni")}};
+  for (const auto& [name, supported] : known) {
+    const auto feature = std::ranges::find(cpu_features(), name, &CpuFeature::name);
+    ASSERT_NE(feature, cpu_features().end()) << name;
+    EXPECT_EQ(feature->present, supported != 0) << name;
+  }
+}
+#endif
+
+TEST(UsableIsa, IsTheBestThereIsWithoutTheVariable) {
+  const ForcedIsa none(nullptr);
+  const Isa best = usable_isa();
+  EXPECT_EQ(missing_for(best), "");
+  for (const Isa isa : kAllIsas) {
+    EXPECT_TRUE(isa <= best || !missing_for(isa).empty()) << to_string(isa);
+  }
+}
+
+TEST(UsableIsa, ObeysTheVariable) {
+  for (const Isa isa : kAllIsas) {
+    const ForcedIsa forced(std::string(to_string(isa)).c_str());
+    if (missing_for(isa).empty()) {
+      EXPECT_EQ(usable_isa(), isa);
+    } else {
+      EXPECT_TRUE(contains(message_of([] { return usable_isa(); }), missing_for(isa))) << to_string(isa);
+    }
+  }
+}
+
+TEST(UsableIsa, RefusesUnknownNames) {
+  const ForcedIsa forced("avx9000");
+  const std::string message = message_of([] { return usable_isa(); });
+  EXPECT_TRUE(contains(message, "avx9000")) << message;
+  EXPECT_TRUE(contains(message, "scalar, baseline, avx2")) << message;
+}
+
+TEST(Choose, TakesOnlyTablesOfTheForcedInstructionSet) {
+  for (const Isa isa : kAllIsas) {
+    if (!missing_for(isa).empty()) {
+      continue;
+    }
+    const ForcedIsa forced(std::string(to_string(isa)).c_str());
+    const Choice choice = choose("auto", usable_isa());
+    EXPECT_LE(choice.ternary->isa, isa);
+    EXPECT_LE(choice.floats->isa, isa);
+    for (const TernaryKernel* kernel : all_ternary_kernels()) {
+      EXPECT_FALSE(kernel->family == choice.ternary->family && kernel->isa <= isa && kernel->isa > choice.ternary->isa)
+          << kernel->name << " is better than " << choice.ternary->name << " under " << to_string(isa);
+    }
+    for (const FloatKernels* table : all_float_kernels()) {
+      EXPECT_FALSE(table->isa <= isa && table->isa > choice.floats->isa) << table->name << ", " << to_string(isa);
+    }
+  }
+}
+
+TEST(Choose, TakesTheAddSubFamilyByItself) {
+  const Isa isa = usable_isa();
+  const auto runnable = runnable_ternary_kernels(isa);
+  const bool has_addsub =
+      std::ranges::any_of(runnable, [](const TernaryKernel* kernel) { return kernel->family == Family::kAddSub; });
+  const Choice choice = choose("auto", isa);
+  EXPECT_EQ(choice.ternary->family, has_addsub ? Family::kAddSub : Family::kReference);
+  EXPECT_EQ(choice.note.empty(), has_addsub) << choice.note;
+}
+
+TEST(Choose, SaysThatTheReferenceIsSlow) {
+  const Choice choice = choose("auto", Isa::kScalar);
+  EXPECT_EQ(choice.ternary->family, Family::kReference);
+  EXPECT_EQ(choice.floats->isa, Isa::kScalar);
+  EXPECT_TRUE(contains(choice.note, "slow")) << choice.note;
+  EXPECT_EQ(choose("reference", Isa::kScalar).note, "") << "it was asked for";
+}
+
+TEST(Choose, FindsEveryRunnableKernelByNameAndFamily) {
+  const Isa isa = usable_isa();
+  for (const TernaryKernel* kernel : runnable_ternary_kernels(isa)) {
+    EXPECT_EQ(choose(kernel->name, isa).ternary, kernel);
+    EXPECT_EQ(choose(to_string(kernel->family), isa).ternary->family, kernel->family);
+  }
+}
+
+TEST(Choose, RefusesUnknownKernelsAndListsWhatCanRun) {
+  const std::string message = message_of([] { return choose("magic", Isa::kScalar); });
+  EXPECT_TRUE(contains(message, "\"magic\"")) << message;
+  EXPECT_TRUE(contains(message, "can run here: reference")) << message;
+}
+
+TEST(Choose, SaysWhyAKernelCanNotRun) {
+  for (const TernaryKernel* kernel : all_ternary_kernels()) {
+    if (kernel->isa > Isa::kScalar) {
+      const std::string message = message_of([&] { return choose(kernel->name, Isa::kScalar); });
+      EXPECT_TRUE(contains(message, to_string(kernel->isa)) || contains(message, missing_for(kernel->isa))) << message;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tern::kernels

@@ -26,6 +26,8 @@ class ByteAlphabet {
   /// Appends the bytes that `spelled` stands for; false, and `bytes` is as before, when a character is not ours.
   [[nodiscard]] bool append_bytes(std::string_view spelled, std::string& bytes) const {
     const std::size_t size_before = bytes.size();
+    bytes.resize(size_before + spelled.size());
+    char* next = bytes.data() + size_before;
     for (std::size_t i = 0; i < spelled.size(); ++i) {
       std::size_t code_point = static_cast<unsigned char>(spelled[i]);
       if (code_point >= 0x80) {
@@ -40,8 +42,9 @@ class ByteAlphabet {
         bytes.resize(size_before);
         return false;
       }
-      bytes.push_back(static_cast<char>(byte));
+      *next++ = static_cast<char>(byte);
     }
+    bytes.resize(static_cast<std::size_t>(next - bytes.data()));
     return true;
   }
 

@@ -1,7 +1,9 @@
 #include "src/text/byte_bpe.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "src/base/check.h"
@@ -24,6 +26,44 @@ std::size_t find_separator(const format::Metadata& metadata, const format::Strin
   return space;
 }
 
+constexpr std::size_t kMergesAtOnce = 32;
+
+/// Adds the merges from rank `begin` on, at most kMergesAtOnce. In three rounds over them, since almost every look-up
+/// waits for memory: each round asks for what the next one reads.
+void add_merges(const format::Metadata& metadata, const format::StringArray& merges, std::size_t begin,
+                Vocabulary& vocabulary, MergeTable& table) {
+  struct Entry {
+    std::string bytes;  // of both texts
+    HashedText left, right, both;
+    std::uint64_t key = 0;
+    Merge merge;
+  };
+  std::array<Entry, kMergesAtOnce> entries;
+  std::size_t n = 0;
+  for (std::size_t rank = begin; rank < std::min(begin + kMergesAtOnce, merges.size()); ++rank) {
+    const std::string_view merge = merges[rank];
+    const std::size_t space = find_separator(metadata, merges, rank);
+    Entry& entry = entries[n];
+    entry.bytes.clear();
+    if (!kByteAlphabet.append_bytes(merge.substr(0, space), entry.bytes)) continue;
+    const std::size_t left_size = entry.bytes.size();
+    if (!kByteAlphabet.append_bytes(merge.substr(space + 1), entry.bytes)) continue;
+    const std::string_view both = entry.bytes;
+    entry.left = vocabulary.prefetch(both.substr(0, left_size));
+    entry.right = vocabulary.prefetch(both.substr(left_size));
+    entry.both = vocabulary.prefetch(both);
+    entry.merge.priority = static_cast<std::uint32_t>(rank);
+    ++n;
+  }
+  for (Entry& entry : std::span(entries).first(n)) {
+    const SymbolId left = vocabulary.intern(entry.left);
+    entry.key = pair_key(left, vocabulary.intern(entry.right));
+    entry.merge.id = vocabulary.intern(entry.both);
+    table.merges.prefetch(entry.key);
+  }
+  for (const Entry& entry : std::span(entries).first(n)) table.merges.insert(entry.key, entry.merge);
+}
+
 }  // namespace
 
 Vocabulary read_byte_bpe_vocabulary(const TokenTable& table) {
@@ -39,6 +79,7 @@ Vocabulary read_byte_bpe_vocabulary(const TokenTable& table) {
     const bool is_spelled = !is_literal && kByteAlphabet.append_bytes(text, bytes);
     vocabulary.add_token(is_spelled ? bytes : text, type, is_spelled);
   }
+  vocabulary.index_tokens();
   return vocabulary;
 }
 
@@ -50,19 +91,10 @@ MergeTable read_merges(const format::Metadata& metadata, Vocabulary& vocabulary)
   MergeTable table{{}, FlatMap<Merge>(merges->size())};
   for (std::size_t byte = 0; byte < table.byte_symbols.size(); ++byte) {
     const char c = static_cast<char>(byte);
-    table.byte_symbols[byte] = vocabulary.intern({&c, 1});
+    table.byte_symbols[byte] = vocabulary.intern(vocabulary.prefetch({&c, 1}));
   }
-  std::string both;
-  for (std::size_t rank = 0; rank < merges->size(); ++rank) {
-    const std::string_view merge = (*merges)[rank];
-    const std::size_t space = find_separator(metadata, *merges, rank);
-    both.clear();
-    if (!kByteAlphabet.append_bytes(merge.substr(0, space), both)) continue;
-    const std::size_t left_size = both.size();
-    if (!kByteAlphabet.append_bytes(merge.substr(space + 1), both)) continue;
-    const SymbolId left = vocabulary.intern(std::string_view(both).substr(0, left_size));
-    const SymbolId right = vocabulary.intern(std::string_view(both).substr(left_size));
-    table.merges.insert(pair_key(left, right), {static_cast<std::uint32_t>(rank), vocabulary.intern(both)});
+  for (std::size_t rank = 0; rank < merges->size(); rank += kMergesAtOnce) {
+    add_merges(metadata, *merges, rank, vocabulary, table);
   }
   return table;
 }

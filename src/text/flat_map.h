@@ -15,21 +15,27 @@ namespace tern::text {
   return x * 0xD6E8FEB86659FD93u;  // any odd number with evenly spread bits
 }
 
-/// Hash map from 64-bit keys to small values, in one array: open addressing with linear probing, at most half full.
+/// Slots of a table for n entries: a power of two of which they fill at most 3/4.
+[[nodiscard]] constexpr std::size_t table_size(std::size_t n) noexcept { return std::bit_ceil(n + n / 3 + 2); }
+
+/// Hash map from 64-bit keys to small values, in one array: open addressing with linear probing, at most 3/4 full.
 template <typename Value>
 class FlatMap {
  public:
-  explicit FlatMap(std::size_t expected = 0) : slots_(std::bit_ceil(2 * expected + 2), Slot{kEmpty, Value{}}) {}
+  explicit FlatMap(std::size_t expected = 0) : slots_(table_size(expected), Slot{kEmpty, Value{}}) {}
 
   /// False, and nothing changes, when the key is there already. Requires key != ~0.
   bool insert(std::uint64_t key, const Value& value) {
-    if (2 * (size_ + 1) > slots_.size()) grow();
+    if (table_size(size_ + 1) > slots_.size()) grow();
     Slot& slot = slots_[slot_of(key)];
     if (slot.key == key) return false;
     slot = Slot{key, value};
     ++size_;
     return true;
   }
+
+  /// Starts to load what insert() or find() will look at first.
+  void prefetch(std::uint64_t key) const noexcept { __builtin_prefetch(&slots_[first_slot(key)]); }
 
   /// nullptr when the key is absent.
   [[nodiscard]] const Value* find(std::uint64_t key) const noexcept {
@@ -45,10 +51,14 @@ class FlatMap {
     Value value;
   };
 
+  [[nodiscard]] std::size_t first_slot(std::uint64_t key) const noexcept {
+    return (mix_bits(key) >> 32) & (slots_.size() - 1);
+  }
+
   /// The slot that has this key, or the free one where it belongs.
   [[nodiscard]] std::size_t slot_of(std::uint64_t key) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t i = (mix_bits(key) >> 32) & mask;
+    std::size_t i = first_slot(key);
     while (slots_[i].key != key && slots_[i].key != kEmpty) i = (i + 1) & mask;
     return i;
   }

@@ -1,5 +1,6 @@
 #include "src/text/sentencepiece.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <optional>
@@ -42,6 +43,22 @@ std::uint32_t descending_order(float score) noexcept {
   return is_negative ? bits : ~bits & 0x7FFFFFFFu;
 }
 
+/// Length in bytes of the spaces at the begin and what follows them up to the next space.
+std::size_t first_word_size(std::string_view text) noexcept {
+  const std::size_t begin = text.find_first_not_of(' ');
+  const std::size_t end = begin == std::string_view::npos ? begin : text.find(' ', begin);
+  return end == std::string_view::npos ? text.size() : end;
+}
+
+/// Whether no token goes on past the end of a word, so that words can be merged one by one.
+bool are_words_independent(const Vocabulary& vocabulary) {
+  for (SymbolId token = 0; token < vocabulary.n_tokens(); ++token) {
+    const std::string_view bytes = vocabulary.bytes(token);
+    if (first_word_size(bytes) != bytes.size() && vocabulary.find(bytes) == token) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Vocabulary read_sentencepiece_vocabulary(const format::Metadata& metadata, const TokenTable& table) {
@@ -67,6 +84,7 @@ Vocabulary read_sentencepiece_vocabulary(const format::Metadata& metadata, const
     const bool is_literal = type == TokenType::kControl || type == TokenType::kUnknown || type == TokenType::kByte;
     vocabulary.add_token(bytes, type, !is_literal && text.find(' ') == std::string_view::npos);
   }
+  vocabulary.index_tokens();
   return vocabulary;
 }
 
@@ -80,7 +98,10 @@ std::vector<std::uint32_t> read_priorities(const TokenTable& table) {
 }
 
 SentencePiece::SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> priorities, bool add_space_prefix)
-    : TokenizerImpl(std::move(parts)), priorities_(std::move(priorities)), add_space_prefix_(add_space_prefix) {
+    : TokenizerImpl(std::move(parts)),
+      priorities_(std::move(priorities)),
+      add_space_prefix_(add_space_prefix),
+      words_are_independent_(are_words_independent(vocabulary())) {
   byte_tokens_.fill(kNoSymbol);
   for (SymbolId token = 0; token < vocabulary().n_tokens(); ++token) {
     if (vocabulary().type(token) != TokenType::kByte) continue;
@@ -92,21 +113,28 @@ SentencePiece::SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> pr
 void SentencePiece::encode_part(std::string_view text, std::vector<Token>& tokens) const {
   std::string unmarked = add_space_prefix_ ? " " : "";
   append_unmarked(text, unmarked);
-  const std::string_view bytes = unmarked;
-
   Merger merger;
+  for (std::string_view rest = unmarked; !rest.empty();) {
+    const std::size_t size = words_are_independent_ ? first_word_size(rest) : rest.size();
+    encode_word(rest.substr(0, size), merger, tokens);
+    rest.remove_prefix(size);
+  }
+}
+
+void SentencePiece::encode_word(std::string_view word, Merger& merger, std::vector<Token>& tokens) const {
+  merger.clear();
   std::size_t length = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += length) {
-    length = utf8_sequence_length(bytes, i);
-    if (length == 0) length = 1;  // a byte that is not UTF-8 is a character of its own
-    merger.push(vocabulary().find(bytes.substr(i, length)), static_cast<std::uint32_t>(length));
+  for (std::size_t i = 0; i < word.size(); i += length) {
+    // A byte that is not UTF-8 is a character of its own.
+    length = std::max<std::size_t>(utf8_sequence_length(word, i), 1);
+    merger.push(vocabulary().find(word.substr(i, length)), static_cast<std::uint32_t>(length));
   }
   merger.run([&](const Symbol& left, const Symbol& right) {
-    const SymbolId id = vocabulary().find(bytes.substr(left.begin, left.size + right.size));
+    const SymbolId id = vocabulary().find(word.substr(left.begin, left.size + right.size));
     return id == kNoSymbol ? Merge{} : Merge{priorities_[id], id};
   });
   merger.for_each(
-      [&](const Symbol& symbol) { append_symbol(symbol.id, bytes.substr(symbol.begin, symbol.size), tokens); });
+      [&](const Symbol& symbol) { append_symbol(symbol.id, word.substr(symbol.begin, symbol.size), tokens); });
 }
 
 void SentencePiece::append_symbol(SymbolId symbol, std::string_view bytes, std::vector<Token>& tokens) const {

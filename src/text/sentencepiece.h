@@ -32,11 +32,13 @@ class SentencePiece final : public TokenizerImpl {
   [[nodiscard]] bool adds_space_prefix() const noexcept override { return add_space_prefix_; }
 
  private:
+  void encode_word(std::string_view word, Merger& merger, std::vector<Token>& tokens) const;
   void append_symbol(SymbolId symbol, std::string_view bytes, std::vector<Token>& tokens) const;
 
   std::vector<std::uint32_t> priorities_;
   std::array<SymbolId, 256> byte_tokens_;  // kNoSymbol where the vocabulary has none
   bool add_space_prefix_;
+  bool words_are_independent_;
 };
 
 }  // namespace tern::text

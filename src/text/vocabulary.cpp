@@ -1,6 +1,7 @@
 #include "src/text/vocabulary.h"
 
-#include <bit>
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -10,6 +11,8 @@ namespace tern::text {
 namespace {
 
 constexpr std::size_t kTypicalTokenBytes = 8;
+constexpr std::size_t kInjectiveBytes = 8;
+constexpr std::size_t kPrefetchDistance = 32;  // texts; covers the latency of memory
 
 template <typename Word>
 std::uint64_t load(const char* bytes) noexcept {
@@ -26,9 +29,10 @@ std::uint64_t load_at_most_8(const char* bytes, std::size_t n) noexcept {
   return load<std::uint8_t>(bytes) | load<std::uint8_t>(bytes + n / 2) << 8 | load<std::uint8_t>(bytes + n - 1) << 16;
 }
 
+/// Different texts of the same size, of at most 8 bytes, always differ in their hash: mix_bits can be undone.
 std::uint64_t hash_text(std::string_view text) noexcept {
   std::uint64_t hash = text.size();
-  while (text.size() > 8) {
+  while (text.size() > kInjectiveBytes) {
     hash = mix_bits(hash ^ load<std::uint64_t>(text.data()));
     text.remove_prefix(8);
   }
@@ -37,29 +41,46 @@ std::uint64_t hash_text(std::string_view text) noexcept {
 
 }  // namespace
 
-Vocabulary::Vocabulary(std::size_t expected_tokens) : slots_(std::bit_ceil(2 * expected_tokens + 2)) {
+Vocabulary::Vocabulary(std::size_t expected_tokens) : slots_(table_size(expected_tokens)) {
   arena_.reserve(expected_tokens * kTypicalTokenBytes);
   ends_.reserve(expected_tokens);
   types_.reserve(expected_tokens);
 }
 
 void Vocabulary::add_token(std::string_view bytes, TokenType type, bool in_text) {
+  if (in_text && !bytes.empty()) to_index_.push_back(static_cast<SymbolId>(types_.size()));
   append(bytes);
   types_.push_back(type);
-  if (in_text && !bytes.empty()) index_last();
 }
 
-SymbolId Vocabulary::intern(std::string_view bytes) {
-  const SymbolId known = find(bytes);
-  if (known != kNoSymbol) return known;
-  append(bytes);
-  index_last();
-  return static_cast<SymbolId>(ends_.size() - 1);
+void Vocabulary::index_tokens() {
+  const std::vector<SymbolId> symbols = std::exchange(to_index_, {});
+  std::array<HashedText, kPrefetchDistance> ahead;
+  for (std::size_t i = 0; i < symbols.size() + kPrefetchDistance; ++i) {
+    HashedText& text = ahead[i % kPrefetchDistance];
+    if (i >= kPrefetchDistance) index(text, symbols[i - kPrefetchDistance]);
+    if (i < symbols.size()) text = prefetch(bytes(symbols[i]));
+  }
+}
+
+HashedText Vocabulary::prefetch(std::string_view bytes) const noexcept {
+  const std::uint64_t hash = hash_text(bytes);
+  __builtin_prefetch(&slots_[(hash >> 32) & (slots_.size() - 1)]);
+  return {bytes, hash};
 }
 
 SymbolId Vocabulary::find(std::string_view bytes) const noexcept {
   if (bytes.size() > longest_) return kNoSymbol;
-  return slots_[slot_of(bytes, hash_text(bytes))].symbol;
+  return find(HashedText{bytes, hash_text(bytes)});
+}
+
+SymbolId Vocabulary::intern(const HashedText& text) {
+  const SymbolId known = find(text);
+  if (known != kNoSymbol) return known;
+  append(text.bytes);
+  const auto symbol = static_cast<SymbolId>(ends_.size() - 1);
+  index(text, symbol);
+  return symbol;
 }
 
 void Vocabulary::append(std::string_view bytes) {
@@ -67,33 +88,32 @@ void Vocabulary::append(std::string_view bytes) {
   ends_.push_back(static_cast<std::uint32_t>(arena_.size()));
 }
 
-void Vocabulary::index_last() {
-  if (2 * (n_indexed_ + 1) > slots_.size()) grow();
-  const auto symbol = static_cast<SymbolId>(ends_.size() - 1);
-  const std::string_view text = bytes(symbol);
-  const std::uint64_t hash = hash_text(text);
-  Slot& slot = slots_[slot_of(text, hash)];
+void Vocabulary::index(const HashedText& text, SymbolId symbol) {
+  if (table_size(n_indexed_ + 1) > slots_.size()) grow();
+  Slot& slot = slots_[slot_of(text)];
   if (slot.symbol != kNoSymbol) return;  // the first of two equal texts stays
-  slot = Slot{static_cast<std::uint32_t>(hash), symbol};
+  slot = Slot{text.hash, static_cast<std::uint32_t>(text.bytes.size()), symbol};
   ++n_indexed_;
-  longest_ = text.size() > longest_ ? text.size() : longest_;
+  longest_ = std::max(longest_, text.bytes.size());
 }
 
 void Vocabulary::grow() {
   const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(2 * slots_.size()));
   for (const Slot& slot : old) {
-    if (slot.symbol == kNoSymbol) continue;
-    const std::string_view text = bytes(slot.symbol);
-    slots_[slot_of(text, hash_text(text))] = slot;
+    if (slot.symbol != kNoSymbol) slots_[slot_of({bytes(slot.symbol), slot.hash})] = slot;
   }
 }
 
 /// The slot that has this text, or the free one where it belongs.
-std::size_t Vocabulary::slot_of(std::string_view text, std::uint64_t hash) const noexcept {
+std::size_t Vocabulary::slot_of(const HashedText& text) const noexcept {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t i = (hash >> 32) & mask;
-  const auto tag = static_cast<std::uint32_t>(hash);
-  while (slots_[i].symbol != kNoSymbol && (slots_[i].tag != tag || bytes(slots_[i].symbol) != text)) i = (i + 1) & mask;
+  // Most texts are short and need no look at the arena, which is what makes loading a large merge list fast.
+  const auto is_here = [&](const Slot& slot) {
+    return slot.hash == text.hash && slot.size == text.bytes.size() &&
+           (slot.size <= kInjectiveBytes || bytes(slot.symbol) == text.bytes);
+  };
+  std::size_t i = (text.hash >> 32) & mask;
+  while (slots_[i].symbol != kNoSymbol && !is_here(slots_[i])) i = (i + 1) & mask;
   return i;
 }
 

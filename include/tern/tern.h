@@ -2,6 +2,8 @@
 
 #include "tern/error.h"
 #include "tern/generate.h"
+#include "tern/machine.h"
+#include "tern/metadata.h"
 #include "tern/model.h"
 #include "tern/sampler.h"
 #include "tern/session.h"

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tern {
+
+/// One key of a GGUF file, in words.
+struct MetadataEntry {
+  std::string key;
+  std::string type;   ///< "unsigned", "string", "array of string", ...
+  std::string value;  ///< one line; long texts and arrays are cut short, with their true size
+};
+
+/// The keys of a GGUF file, in its order. The file may hold a model that tern can not run.
+///
+/// Errors    Error: kIo, kBadFile, kUnsupported (version, byte order)
+[[nodiscard]] std::vector<MetadataEntry> read_metadata(const std::filesystem::path& path);
+
+}  // namespace tern

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+namespace tern::tools {
+
+/// Carries a command out after its options were parsed; returns the exit status, or throws.
+using Action = std::function<int()>;
+
+/// Declares a command's options on its own `app`. Each command is one file, listed in tern.cpp.
+using Declare = Action (*)(CLI::App& app);
+
+Action declare_run(CLI::App& app);         // run.cpp
+Action declare_inspect(CLI::App& app);     // inspect.cpp
+Action declare_tokenize(CLI::App& app);    // tokenize.cpp
+Action declare_logits(CLI::App& app);      // logits.cpp
+Action declare_perplexity(CLI::App& app);  // perplexity.cpp
+
+}  // namespace tern::tools

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tern/tokenizer.h"
+
+namespace tern::tools {
+
+/// Where a command's text comes from: an argument, a file, or standard input.
+struct TextSource {
+  std::string argument;
+  std::string file;  ///< "-" is standard input
+
+  /// Adds TEXT (also -p) and -f to a command.
+  void declare(CLI::App& app, const std::string& what);
+  /// The text, byte for byte.
+  ///
+  /// Errors    Error(kInvalidArgument): several sources or none; Error(kIo)
+  [[nodiscard]] std::string read() const;
+  [[nodiscard]] bool is_argument() const { return text_ != nullptr && text_->count() > 0; }
+
+ private:
+  CLI::Option* text_ = nullptr;
+};
+
+/// A whole file; "-" is standard input.
+///
+/// Errors    Error(kIo)
+[[nodiscard]] std::string read_file(const std::string& path);
+
+/// "1,2,3".
+///
+/// Errors    Error(kInvalidArgument)
+[[nodiscard]] std::vector<Token> parse_tokens(std::string_view text);
+
+/// A number that takes up the whole text.
+template <typename T>
+[[nodiscard]] std::optional<T> parse_number(std::string_view text);
+
+extern template std::optional<Token> parse_number<Token>(std::string_view text);
+extern template std::optional<float> parse_number<float>(std::string_view text);
+
+}  // namespace tern::tools

@@ -1,0 +1,60 @@
+// tern logits: the raw numbers behind every next token.
+#include <bit>
+
+#include "tern/tern.h"
+#include "tools/command.h"
+#include "tools/input.h"
+#include "tools/model_options.h"
+#include "tools/output.h"
+#include "tools/status.h"
+
+namespace tern::tools {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file is little-endian");
+
+constexpr const char* kExamples = R"(Examples:
+  tern logits --tokens 1,450,29879 -o logits.f32
+  tern logits -m model.gguf --tokens 1,2 --kernel dot -t 1 -o - | sha256sum
+
+The output is (tokens, vocabulary) little-endian 32-bit floats: row i holds the
+logits of the token that follows token i. The same bytes come out whatever the
+kernel, the threads and the batch. An output file appears only when complete.
+)";
+
+struct LogitsOptions {
+  ModelOptions model;
+  ContextOptions context;
+  std::string tokens;
+  std::string output;
+  bool quiet = false;
+};
+
+int run(const LogitsOptions& options) {
+  const std::vector<Token> tokens = parse_tokens(options.tokens);
+  const auto model = options.model.load(options.quiet);
+  Session session(model, options.context.session_options(options.model.open.threads));
+  OutputFile output(options.output);
+  session.evaluate_all(tokens,
+                       [&](std::size_t, std::span<const float> logits) { output.write(std::as_bytes(logits)); });
+  output.commit();
+  return kSuccess;
+}
+
+}  // namespace
+
+Action declare_logits(CLI::App& app) {
+  const auto options = std::make_shared<LogitsOptions>();
+  app.footer(kExamples);
+  options->model.declare_file(app);
+  app.add_option("--tokens", options->tokens, "Token ids with commas between them")->type_name("IDS")->required();
+  app.add_option("-o,--output", options->output, "Where to write, - for standard output")
+      ->type_name("FILE")
+      ->required();
+  options->context.declare(app);
+  options->model.declare_kernels(app);
+  app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
+  return [options] { return run(*options); };
+}
+
+}  // namespace tern::tools

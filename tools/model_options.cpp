@@ -1,0 +1,100 @@
+#include "tools/model_options.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "tools/output.h"
+
+namespace tern::tools {
+namespace {
+
+constexpr unsigned kMaxThreads = 1024;
+constexpr std::size_t kMaxContext = std::size_t{1} << 31;  // tokens
+constexpr const char* kBundledName = "tern-stories.gguf";
+
+}  // namespace
+
+void ModelOptions::declare_file(CLI::App& app, const std::string& names) {
+  app.add_option(names, path, "GGUF file; default: $TERN_MODEL, else the bundled model")->type_name("FILE");
+  app.add_option("--pre", open.pre_rule, "Pre-tokenizer rule instead of the file's own, e.g. llama3")
+      ->type_name("RULE");
+}
+
+void ModelOptions::declare_kernels(CLI::App& app) {
+  app.add_option("-t,--threads", open.threads, "Threads; 0 = physical cores")
+      ->check(CLI::Range(0u, kMaxThreads))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--kernel", open.kernel, "auto, addsub, dot, reference, or a kernel's name (see tern inspect)")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--i2s-layout", i2s_layout, "Block size of I2_S files: 64 for files quantized on ARM")
+      ->check(CLI::IsMember({"128", "64"}))
+      ->capture_default_str();
+}
+
+std::string ModelOptions::resolved_path() const {
+  if (!path.empty()) return path;
+  if (const char* from_environment = std::getenv("TERN_MODEL"); from_environment != nullptr && *from_environment != 0) {
+    return from_environment;
+  }
+  std::string bundled = bundled_model();
+  if (bundled.empty()) {
+    throw Error(ErrorKind::kInvalidArgument, "no model: name a GGUF file with -m FILE or in TERN_MODEL");
+  }
+  return bundled;
+}
+
+OpenOptions ModelOptions::open_options() const {
+  OpenOptions options = open;
+  options.i2s_layout = i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
+  return options;
+}
+
+std::shared_ptr<const Model> ModelOptions::load(bool quiet) const {
+  Progress progress("loading", quiet);
+  OpenOptions options = open_options();
+  options.on_progress = [&](double share) { progress.update(share); };
+  auto model = Model::open(resolved_path(), options);
+  progress.finish();
+  if (!quiet) {
+    for (const std::string& note : model->summary().notes) print_note(note);
+  }
+  return model;
+}
+
+void ContextOptions::declare_memory(CLI::App& app) {
+  app.add_option("-c,--context", context, "Tokens of prompt and answer together; 0 = what the model was trained for")
+      ->check(CLI::Range(std::size_t{0}, kMaxContext))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--kv", kv, "Number type of the KV cache")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+}
+
+void ContextOptions::declare(CLI::App& app) {
+  declare_memory(app);
+  app.add_option("--batch", batch, "Tokens of the prompt computed together; changes speed only")
+      ->check(CLI::Range(std::size_t{1}, kMaxContext))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+SessionOptions ContextOptions::session_options(unsigned threads) const {
+  return {.context = context, .kv_type = kv == "f32" ? KvType::kF32 : KvType::kF16, .threads = threads, .batch = batch};
+}
+
+std::string bundled_model() {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);
+  for (const fs::path& candidate : {executable.parent_path() / ".." / "share" / "tern" / kBundledName,
+                                    fs::path(TERN_SOURCE_MODELS) / kBundledName}) {
+    if (fs::is_regular_file(candidate, ignored)) return candidate.lexically_normal().string();
+  }
+  return {};
+}
+
+}  // namespace tern::tools

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "tern/tern.h"
+
+namespace tern::tools {
+
+/// Which model, and how it is read. Shared by the commands that need one.
+struct ModelOptions {
+  std::string path;  ///< empty: TERN_MODEL, else the bundled model
+  std::string i2s_layout = "128";
+  OpenOptions open;
+
+  /// Adds -m and --pre. `names`: of the first, e.g. to make it positional too.
+  void declare_file(CLI::App& app, const std::string& names = "-m,--model");
+  /// Adds --kernel, --i2s-layout and -t.
+  void declare_kernels(CLI::App& app);
+
+  /// Errors    Error(kInvalidArgument): no model was named and none is bundled
+  [[nodiscard]] std::string resolved_path() const;
+  [[nodiscard]] OpenOptions open_options() const;
+  /// Opens the model, with a progress bar and the model's notes unless `quiet`.
+  [[nodiscard]] std::shared_ptr<const Model> load(bool quiet) const;
+};
+
+/// How a session over the model is made.
+struct ContextOptions {
+  std::size_t context = 0;
+  std::string kv = "f16";
+  std::size_t batch = SessionOptions{}.batch;
+
+  /// Adds -c and --kv, which decide on the memory of the KV cache.
+  void declare_memory(CLI::App& app);
+  /// Adds -c, --kv and --batch.
+  void declare(CLI::App& app);
+  [[nodiscard]] SessionOptions session_options(unsigned threads) const;
+};
+
+/// The model that comes with tern, or an empty string when this installation has none.
+[[nodiscard]] std::string bundled_model();
+
+}  // namespace tern::tools

@@ -1,0 +1,111 @@
+#include "tools/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "tern/error.h"
+
+namespace tern::tools {
+namespace {
+
+void write_to_stdout(const char* data, std::size_t size) {
+  while (size > 0) {
+    const ::ssize_t written = ::write(STDOUT_FILENO, data, size);
+    if (written >= 0) {
+      data += written;
+      size -= static_cast<std::size_t>(written);
+    } else if (errno == EPIPE) {
+      throw OutputClosed{};
+    } else if (errno != EINTR) {
+      throw Error(ErrorKind::kIo, fmt::format("standard output: {}", std::strerror(errno)));
+    }
+  }
+}
+
+constexpr auto kBetweenDraws = std::chrono::milliseconds(50);
+
+}  // namespace
+
+void print(std::string_view text) { write_to_stdout(text.data(), text.size()); }
+
+OutputFile::OutputFile(const std::string& path) {
+  if (path == "-") return;
+  path_ = path;
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path_, ignored);
+  if (std::filesystem::is_directory(status)) {
+    throw Error(ErrorKind::kIo, fmt::format("{}: is a directory", path));
+  }
+  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
+    temporary_ = fmt::format("{}.{}.part", path, ::getpid());
+  }
+  file_ = std::fopen((temporary_.empty() ? path_ : temporary_).c_str(), "wb");
+  if (file_ == nullptr) {
+    temporary_.clear();
+    fail_to_write();
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (file_ != nullptr) std::fclose(file_);
+  std::error_code ignored;
+  if (!temporary_.empty()) std::filesystem::remove(temporary_, ignored);
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  if (path_.empty()) return write_to_stdout(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) fail_to_write();
+}
+
+void OutputFile::commit() {
+  if (path_.empty()) return;
+  const int closed = std::fclose(std::exchange(file_, nullptr));
+  if (closed != 0) fail_to_write();
+  if (temporary_.empty()) return;
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_to_write();
+  temporary_.clear();
+}
+
+void OutputFile::fail_to_write() const {
+  throw Error(ErrorKind::kIo, fmt::format("{}: can not be written: {}", path_.string(), std::strerror(errno)));
+}
+
+Progress::Progress(std::string label, bool quiet)
+    : label_(std::move(label)), visible_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() { finish(); }
+
+void Progress::update(double share) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!visible_ || now - last_draw_ < kBetweenDraws) return;
+  last_draw_ = now;
+  drawn_ = true;
+  constexpr std::size_t kWidth = 30;  // characters of the bar
+  const auto filled = static_cast<std::size_t>(share * kWidth);
+  print_to_stderr(fmt::format("\r{} [{:<{}}] {:3.0f} %", label_, std::string(filled, '#'), kWidth, share * 100.0));
+}
+
+void Progress::finish() {
+  if (drawn_) print_to_stderr("\r\x1b[K");
+  drawn_ = false;
+}
+
+void print_to_stderr(std::string_view text) noexcept {
+  static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
+}
+
+void print_note(std::string_view note) { print_to_stderr(fmt::format("note: {}\n", one_line(note))); }
+
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return line;
+}
+
+}  // namespace tern::tools

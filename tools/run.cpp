@@ -1,0 +1,183 @@
+// tern run: continues a text.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "tern/tern.h"
+#include "tools/command.h"
+#include "tools/input.h"
+#include "tools/interrupt.h"
+#include "tools/json.h"
+#include "tools/model_options.h"
+#include "tools/output.h"
+#include "tools/status.h"
+
+namespace tern::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kExamples = R"(Examples:
+  tern run "Once upon a time"
+  tern run -m model.gguf -n 100 --temp 0 -f prompt.txt
+  echo "The little boat" | tern run --seed 7 --stop "The end"
+  tern run --json -p "One day" | jq -r .text
+
+The text alone goes to standard output as it is produced, with a newline at its
+end only on a terminal; notes and figures go to standard error. The same model,
+prompt, options and seed give the same text on every machine.
+)";
+
+struct RunOptions {
+  ModelOptions model;
+  ContextOptions context;
+  GenerateOptions generate;
+  TextSource prompt;
+  std::vector<std::string> logit_bias;  // "TOKEN=VALUE"
+  bool echo = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+void declare_sampling(CLI::App& app, RunOptions& options) {
+  SamplingOptions& s = options.generate.sampling;
+  s = {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .seed = 0};
+  const auto add = [&](const char* name, auto& value, const char* help) {
+    return app.add_option(name, value, help)->capture_default_str()->group("Sampling");
+  };
+  add("--temp", s.temperature, "Divides the logits; 0 = always the most likely token")->type_name("T");
+  add("--top-k", s.top_k, "Keep the K most likely tokens; 0 = all")->type_name("K");
+  add("--top-p", s.top_p, "Keep the smallest set of tokens with this probability; 1 = all")->type_name("P");
+  add("--min-p", s.min_p, "Keep tokens at least this share as likely as the best; 0 = all")->type_name("P");
+  add("--repeat-penalty", s.repeat_penalty, "Make recent tokens less likely; 1 = off")->type_name("X");
+  add("--frequency-penalty", s.frequency_penalty, "Taken from the logit for each recent use; 0 = off")->type_name("X");
+  add("--presence-penalty", s.presence_penalty, "Taken from the logit of recent tokens; 0 = off")->type_name("X");
+  add("--penalty-window", s.penalty_window, "Tokens that count as recent")->type_name("N");
+  add("--seed", s.seed, "Of the draws")->type_name("N");
+  app.add_option("--logit-bias", options.logit_bias, "Add VALUE to a token's logit; -inf forbids it; repeatable")
+      ->type_name("TOKEN=VALUE")
+      ->allow_extra_args(false)
+      ->group("Sampling");
+}
+
+void declare_options(CLI::App& app, RunOptions& options) {
+  app.footer(kExamples);
+  options.model.declare_file(app);
+  options.prompt.declare(app, "Text to continue");
+  app.add_option("-n,--tokens", options.generate.max_tokens, "Tokens to generate at most")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
+      ->type_name("N")
+      ->capture_default_str();
+  options.context.declare(app);
+  options.model.declare_kernels(app);
+  declare_sampling(app, options);
+  app.add_option("--stop", options.generate.stop, "End before this text; repeatable")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  app.add_flag("--ignore-eos", options.generate.ignore_eos, "Go on after the model ends its answer");
+  app.add_flag("--echo", options.echo, "Print the prompt too");
+  app.add_flag("--json", options.json, "Print one JSON object instead of the text");
+  app.add_flag("-q,--quiet", options.quiet, "No notes, progress or figures on standard error");
+}
+
+/// "42=-1.5".
+std::pair<Token, float> parse_bias(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals != std::string_view::npos) {
+    const auto token = parse_number<Token>(text.substr(0, equals));
+    const auto value = parse_number<float>(text.substr(equals + 1));
+    if (token && value) return {*token, *value};
+  }
+  throw Error(ErrorKind::kInvalidArgument,
+              fmt::format("--logit-bias: expected TOKEN=VALUE, such as 42=-1.5, found '{}'", one_line(text)));
+}
+
+std::string read_prompt(const RunOptions& options) {
+  std::string prompt = options.prompt.read();
+  // Editors and echo end a file with a newline that its author does not see as part of the text.
+  if (!options.prompt.is_argument() && prompt.ends_with('\n')) prompt.pop_back();
+  return prompt;
+}
+
+double per_second(double amount, double seconds) { return seconds > 0.0 ? amount / seconds : 0.0; }
+
+/// One line with what the run did and how fast.
+std::string describe(const Session& session, const GenerateResult& result) {
+  const SessionStats stats = session.stats();
+  const ModelSummary& model = session.model().summary();
+  return fmt::format(
+      "prompt: {} tokens at {:.1f} tok/s; generated: {} tokens at {:.1f} tok/s, reading {:.2f} GB/s; "
+      "kernels {}, {}; threads {}; logits {:016x}\n",
+      stats.prompt_tokens, per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds),
+      result.tokens.size(), per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
+      per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
+      model.float_kernel, session.threads(), stats.logits_hash);
+}
+
+Json to_json(const Session& session, std::string_view prompt, const GenerateResult& result, const RunOptions& options) {
+  const SessionStats stats = session.stats();
+  const ModelSummary& model = session.model().summary();
+  return {
+      {"model", model.path.string()},
+      {"prompt", prompt},
+      {"text", result.text},
+      {"tokens", result.tokens},
+      {"finish_reason", to_string(result.reason)},
+      {"seed", options.generate.sampling.seed},
+      {"timings",
+       {{"prompt_tokens", stats.prompt_tokens},
+        {"prompt_seconds", stats.prompt_seconds},
+        {"decode_tokens", stats.decode_tokens},
+        {"decode_seconds", stats.decode_seconds},
+        {"decode_bytes", stats.decode_bytes}}},
+      {"kernels", {{"decode", model.decode_kernel}, {"prompt", model.prompt_kernel}, {"float", model.float_kernel}}},
+      {"threads", session.threads()},
+      {"logits_hash", fmt::format("{:016x}", stats.logits_hash)}};
+}
+
+/// Generates, with the text on standard output as it comes unless it goes into a JSON object.
+GenerateResult generate_and_print(Session& session, const std::vector<Token>& prompt, const RunOptions& options,
+                                  std::string_view prompt_text) {
+  const bool stream = !options.json;
+  if (stream && options.echo) print(prompt_text);
+  const GenerateResult result = generate(session, prompt, options.generate, [&](std::string_view text) {
+    if (stream) print(text);
+  });
+  const bool line_is_open = !result.text.ends_with('\n');
+  if (stream && line_is_open && ::isatty(STDOUT_FILENO) != 0) print("\n");
+  return result;
+}
+
+int run(RunOptions options) {
+  for (const std::string& bias : options.logit_bias) options.generate.sampling.logit_bias.push_back(parse_bias(bias));
+  const std::string prompt = read_prompt(options);
+  const auto model = options.model.load(options.quiet);
+  const std::vector<Token> tokens = model->tokenizer().encode(prompt, {.add_special = true});
+  if (tokens.empty()) throw Error(ErrorKind::kInvalidArgument, "the prompt is empty, and this model needs a beginning");
+  if (!options.quiet && options.context.context > model->summary().context_length) {
+    print_note(fmt::format("a context of {} tokens is more than the {} that the model was trained for",
+                           options.context.context, model->summary().context_length));
+  }
+  Session session(model, options.context.session_options(options.model.open.threads));
+
+  const InterruptGuard interrupt;
+  options.generate.keep_going = [&] { return !interrupt.requested(); };
+  const GenerateResult result = generate_and_print(session, tokens, options, prompt);
+  if (options.json) {
+    print(to_line(to_json(session, prompt, result, options)));
+  }
+  if (!options.quiet) print_to_stderr(describe(session, result));
+  return result.reason == FinishReason::kCancelled ? kInterrupted : kSuccess;
+}
+
+}  // namespace
+
+Action declare_run(CLI::App& app) {
+  const auto options = std::make_shared<RunOptions>();
+  declare_options(app, *options);
+  return [options] { return run(*options); };
+}
+
+}  // namespace tern::tools

@@ -1,0 +1,113 @@
+// The tern command: parses the command line, runs one command, and turns errors into one line and an exit status.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <sstream>
+
+#include "tern/tern.h"
+#include "tools/command.h"
+#include "tools/output.h"
+#include "tools/status.h"
+
+namespace tern::tools {
+namespace {
+
+struct Command {
+  const char* name;
+  const char* summary;
+  Declare declare;
+};
+
+constexpr Command kCommands[] = {
+    {"run", "Continue a text", declare_run},
+    {"inspect", "Describe a model file and what this machine can do with it", declare_inspect},
+    {"tokenize", "Split a text into tokens", declare_tokenize},
+    {"logits", "Write the logits after every token", declare_logits},
+    {"perplexity", "Measure how well a model predicts a text", declare_perplexity},
+};
+
+constexpr const char* kFooter = R"(Exit status:
+  0    success
+  1    an error inside tern
+  2    an option or argument that can not be carried out
+  3    a model file that is broken or not supported
+  4    a file, or standard output, that can not be opened, read or written
+  130  stopped by Ctrl-C
+  141  the reader of standard output went away
+
+Environment:
+  TERN_MODEL  the model when no -m is given
+  TERN_ISA    the best instruction set to use: scalar, baseline, avx2, avx512, avx512vnni
+
+Try: tern run "Once upon a time"
+)";
+
+int report(int status, std::string_view message) {
+  print_to_stderr(fmt::format("tern: {}\n", one_line(message)));
+  return status;
+}
+
+int status_of(const Error& error) noexcept {
+  switch (error.kind()) {
+    case ErrorKind::kInvalidArgument:
+      return kUsageError;
+    case ErrorKind::kIo:
+      return kIoError;
+    case ErrorKind::kBadFile:
+    case ErrorKind::kUnsupported:
+      return kModelError;
+  }
+  return kInternalError;
+}
+
+/// Help and version go to standard output, everything else is the user's mistake.
+int report_parse_result(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream out;
+  std::ostringstream err;
+  if (app.exit(error, out, err) == kSuccess) {
+    print(out.str());
+    return kSuccess;
+  }
+  return report(kUsageError, fmt::format("{} (see tern --help, or tern COMMAND --help)", error.what()));
+}
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app("Runs ternary language models on ordinary processors.", "tern");
+  app.set_version_flag("--version", std::string("tern ") + TERN_VERSION);
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  Action action;
+  for (const Command& command : kCommands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    sub->callback([&action, declared = command.declare(*sub)] { action = declared; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return report_parse_result(app, error);
+  }
+  return action();
+}
+
+}  // namespace
+}  // namespace tern::tools
+
+int main(int argc, char** argv) {
+  using namespace tern::tools;
+  // A reader that goes away is an error from write(), which ends the command in order.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run_command_line(argc, argv);
+  } catch (const tern::Error& error) {
+    return report(status_of(error), error.what());
+  } catch (const OutputClosed&) {
+    return kOutputClosed;
+  } catch (const std::bad_alloc&) {
+    return report(kInternalError, "out of memory");
+  } catch (const std::exception& error) {
+    return report(kInternalError, error.what());
+  }
+}

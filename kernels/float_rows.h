@@ -12,8 +12,9 @@ namespace tern::kernels {
 namespace {
 
 /// Rows at least this long (elements) ask for the same place of the next block while this one is worked on: the head of
-/// a language model is read from memory, and hardware prefetchers alone lose a third of its bandwidth where one row
-/// ends and the next begins. Attention's rows are shorter and come from the caches.
+/// a language model is read from memory, and hardware prefetchers alone lose a quarter of its bandwidth where one
+/// row ends and the next begins. Into L2, and past the end of the matrix it does nothing. Attention's rows are shorter
+/// and come from the caches.
 inline constexpr std::size_t kPrefetchMinColumns = 512;
 
 /// y[r] = rows[r] . x for the n_rows rows of one block, side by side so that their sums do not wait for each other.
@@ -21,16 +22,14 @@ template <typename Isa, std::size_t n_rows, bool prefetch, typename Element>
 void dot_block(const Element* rows, std::size_t stride, const float* x, std::size_t n, float* y) {
   Group<Isa> sums[n_rows];
   for (Group<Isa>& sum : sums) sum = broadcast<Isa>(0.0f);
-  for_each_group(
-      n, [&](std::size_t i, auto part) __attribute__((always_inline)) {
-        const Group<Isa> values = load<Isa>(x + i, part);
-        for (std::size_t r = 0; r < n_rows; ++r) {
-          const Element* row = rows + r * stride + i;
-          if constexpr (prefetch)
-            __builtin_prefetch(row + n_rows * stride, 0, 2);  // into L2; past the end it does nothing
-          sums[r] = sums[r] + load<Isa>(row, part) * values;
-        }
-      });
+  for_each_group(n, [&](std::size_t i, auto part) {
+    const Group<Isa> values = load<Isa>(x + i, part);
+    for (std::size_t r = 0; r < n_rows; ++r) {
+      const Element* row = rows + r * stride + i;
+      if constexpr (prefetch) __builtin_prefetch(row + n_rows * stride, 0, 2);
+      sums[r] = sums[r] + load<Isa>(row, part) * values;
+    }
+  });
   if constexpr (n_rows == Isa::kDotRows) {
     Isa::store_sums(sums, y);
   } else {

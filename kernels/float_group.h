@@ -34,38 +34,36 @@ struct Group {
 
 /// A group whose register k is make(k).
 template <typename Isa, typename Make>
-[[gnu::always_inline]] inline Group<Isa> make_group(const Make& make) {
+inline Group<Isa> make_group(const Make& make) {
   // Spelled out as a pack, not a loop: a loop over k would keep the registers in memory.
-  return [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
-    return Group<Isa>{{make(k)...}};
-  }
+  return [&]<std::size_t... k>(std::index_sequence<k...>) { return Group<Isa>{{make(k)...}}; }
   (std::make_index_sequence<Group<Isa>::kRegisters>{});
 }
 
 /// op() on the registers of one or more groups.
 template <typename Isa, typename Op, typename... Others>
-[[gnu::always_inline]] inline Group<Isa> map(const Op& op, const Group<Isa>& a, const Others&... others) {
-  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return op(a.r[k], others.r[k]...); });
+inline Group<Isa> map(const Op& op, const Group<Isa>& a, const Others&... others) {
+  return make_group<Isa>([&](std::size_t k) { return op(a.r[k], others.r[k]...); });
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> broadcast(float value) {
-  return make_group<Isa>([&](std::size_t) __attribute__((always_inline)) { return Register<Isa>(value); });
+inline Group<Isa> broadcast(float value) {
+  return make_group<Isa>([&](std::size_t) { return Register<Isa>(value); });
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> operator+(const Group<Isa>& a, const Group<Isa>& b) {
-  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return a.r[k] + b.r[k]; });
+inline Group<Isa> operator+(const Group<Isa>& a, const Group<Isa>& b) {
+  return make_group<Isa>([&](std::size_t k) { return a.r[k] + b.r[k]; });
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> operator-(const Group<Isa>& a, const Group<Isa>& b) {
-  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return a.r[k] - b.r[k]; });
+inline Group<Isa> operator-(const Group<Isa>& a, const Group<Isa>& b) {
+  return make_group<Isa>([&](std::size_t k) { return a.r[k] - b.r[k]; });
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> operator*(const Group<Isa>& a, const Group<Isa>& b) {
-  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) { return a.r[k] * b.r[k]; });
+inline Group<Isa> operator*(const Group<Isa>& a, const Group<Isa>& b) {
+  return make_group<Isa>([&](std::size_t k) { return a.r[k] * b.r[k]; });
 }
 
 /// Which lanes of a group an array holds: all of them, or the first n.
@@ -76,34 +74,30 @@ struct Tail {
 
 /// Calls body(i, part) for i = 0, 16, 32 ... < n.
 template <typename Body>
-[[gnu::always_inline]] inline void for_each_group(std::size_t n, const Body& body) {
+inline void for_each_group(std::size_t n, const Body& body) {
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) body(i, Whole{});
   if (i < n) body(i, Tail{n - i});
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> load(const float* p, Whole) {
-  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) {
-    return Register<Isa>::load_unaligned(p + k * Register<Isa>::size);
-  });
+inline Group<Isa> load(const float* p, Whole) {
+  return make_group<Isa>([&](std::size_t k) { return Register<Isa>::load_unaligned(p + k * Register<Isa>::size); });
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> load(const std::uint16_t* p, Whole) {
+inline Group<Isa> load(const std::uint16_t* p, Whole) {
   return Isa::from_f16(p);
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline Group<Isa> load(const std::int32_t* p, Whole) {
+inline Group<Isa> load(const std::int32_t* p, Whole) {
   using Ints = xsimd::batch<std::int32_t, typename Isa::Arch>;
-  return make_group<Isa>([&](std::size_t k) __attribute__((always_inline)) {
-    return xsimd::to_float(Ints::load_unaligned(p + k * Ints::size));
-  });
+  return make_group<Isa>([&](std::size_t k) { return xsimd::to_float(Ints::load_unaligned(p + k * Ints::size)); });
 }
 
 template <typename Isa, typename Element>
-[[gnu::always_inline]] inline Group<Isa> load(const Element* p, Whole whole, Element) {
+inline Group<Isa> load(const Element* p, Whole whole, Element) {
   return load<Isa>(p, whole);
 }
 
@@ -117,20 +111,18 @@ inline Group<Isa> load(const Element* p, Tail tail, Element padding = 0) {
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline void store(float* p, Whole, const Group<Isa>& group) {
-  [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
-    (group.r[k].store_unaligned(p + k * Register<Isa>::size), ...);
-  }
+inline void store(float* p, Whole, const Group<Isa>& group) {
+  [&]<std::size_t... k>(std::index_sequence<k...>) { (group.r[k].store_unaligned(p + k * Register<Isa>::size), ...); }
   (std::make_index_sequence<Group<Isa>::kRegisters>{});
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline void store(std::uint16_t* p, Whole, const Group<Isa>& group) {
+inline void store(std::uint16_t* p, Whole, const Group<Isa>& group) {
   Isa::to_f16(group, p);
 }
 
 template <typename Isa>
-[[gnu::always_inline]] inline void store(std::int8_t* p, Whole, const Group<Isa>& group) {
+inline void store(std::int8_t* p, Whole, const Group<Isa>& group) {
   Isa::to_i8(group, p);
 }
 
@@ -153,7 +145,7 @@ inline float max_lane(const Group<Isa>& group) {
 
 /// exp, see ExpConstants. NaN gives NaN: larger() and smaller() return their second argument then.
 template <typename Isa>
-[[gnu::always_inline]] inline Register<Isa> exp(Register<Isa> x) {
+inline Register<Isa> exp(Register<Isa> x) {
   using C = ExpConstants;
   using Floats = Register<Isa>;
   using Ints = xsimd::batch<std::int32_t, typename Isa::Arch>;
@@ -169,9 +161,7 @@ template <typename Isa>
   // 2^n in two steps: n reaches from -150 to 128, and the exponents of a float only from -126 to 127.
   const Ints exponent = xsimd::bitwise_cast<Ints>(shifted) - xsimd::bitwise_cast<Ints>(Floats(kRoundShift));
   const Ints half = exponent >> 1;
-  const auto power_of_two = [](Ints e) __attribute__((always_inline)) {
-    return xsimd::bitwise_cast<Floats>((e + Ints(127)) << 23);
-  };
+  const auto power_of_two = [](Ints e) { return xsimd::bitwise_cast<Floats>((e + Ints(127)) << 23); };
   return exp_r * power_of_two(half) * power_of_two(exponent - half);
 }
 

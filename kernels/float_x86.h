@@ -13,22 +13,22 @@ namespace {
 struct X86 {
   /// maxps and minps are defined as a > b ? a : b and a < b ? a : b.
   template <typename R>
-  [[gnu::always_inline]] static inline R larger(R a, R b) {
+  static R larger(R a, R b) {
     return xsimd::max(a, b);
   }
   template <typename R>
-  [[gnu::always_inline]] static inline R smaller(R a, R b) {
+  static R smaller(R a, R b) {
     return xsimd::min(a, b);
   }
 
   /// (q0 + q2) + (q1 + q3)
-  [[gnu::always_inline]] static inline float sum_quad(__m128 q) {
+  static float sum_quad(__m128 q) {
     const __m128 pairs = _mm_add_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_shuffle_ps(pairs, pairs, 1)));
   }
 
   /// sum_quad() of four quads at once: transposed, lane i of all four is one register.
-  [[gnu::always_inline]] static inline __m128 sum_four_quads(__m128 a, __m128 b, __m128 c, __m128 d) {
+  static __m128 sum_four_quads(__m128 a, __m128 b, __m128 c, __m128 d) {
     const __m128 ab_low = _mm_unpacklo_ps(a, b);   // a0 b0 a1 b1
     const __m128 ab_high = _mm_unpackhi_ps(a, b);  // a2 b2 a3 b3
     const __m128 cd_low = _mm_unpacklo_ps(c, d);
@@ -43,16 +43,16 @@ struct X86 {
 template <typename Isa>
 struct X86Sums : X86 {
   template <typename G>
-  [[gnu::always_inline]] static inline float sum(const G& group) {
+  static float sum(const G& group) {
     return sum_quad(Isa::fold(group));
   }
   template <typename G>
-  [[gnu::always_inline]] static inline void store_sums(const G (&g)[2], float* p) {
+  static void store_sums(const G (&g)[2], float* p) {
     p[0] = sum(g[0]);
     p[1] = sum(g[1]);
   }
   template <typename G>
-  [[gnu::always_inline]] static inline void store_sums(const G (&g)[4], float* p) {
+  static void store_sums(const G (&g)[4], float* p) {
     _mm_storeu_ps(p, sum_four_quads(Isa::fold(g[0]), Isa::fold(g[1]), Isa::fold(g[2]), Isa::fold(g[3])));
   }
 };

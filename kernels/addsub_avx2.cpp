@@ -30,12 +30,9 @@ struct Avx2Bytes {
   static Avx2Bytes high_bytes(Avx2Bytes a) { return {_mm256_srli_epi16(a.v, 8)}; }
   static Avx2Bytes shift_left_8(Avx2Bytes a) { return {_mm256_slli_epi16(a.v, 8)}; }
 
-  /// Hides where a pointer points. A block is two vectors, and with 16 registers it is cheaper to load a chunk's twelve
-  /// tables anew for the second one than to keep them, which is what the compiler would do.
-  static const std::uint8_t* forget_loads(const std::uint8_t* p) {
-    asm("" : "+r"(p));
-    return p;
-  }
+  /// Has both sums computed here and now. Compilers would reorder the additions of several groups into a tree, whose
+  /// leaves are more than the 16 registers can hold.
+  static void complete(Avx2Bytes& a, Avx2Bytes& b) { asm("" : "+x"(a.v), "+x"(b.v)); }
 };
 
 /// 16-bit sums of 32 tokens.

@@ -38,6 +38,11 @@ constexpr std::size_t kSpanGroups = 1020;  // groups summed in 16 bits before th
 static_assert(kSpanGroups * kMaxGroupSum <= 65535, "a 16-bit sum would overflow: 1020 * 64 = 65280");
 static_assert(kSpanGroups % rows64::kGroupsPadding == 0, "spans would have a remainder");
 
+// Sixteen registers hold the sums of 32 rows, not those of 64: where a block is two vectors, they take turns in runs
+// that stay in the first cache.
+constexpr std::size_t kRunGroups = 48;
+static_assert(kRunGroups % rows64::kGroupsPadding == 0, "runs would have a remainder");
+
 static_assert(kMaxCols / rows64::kGroupCols * kMaxGroupSum * 17 < (std::size_t{1} << 31),
               "low + 16 * high, both biased, would leave 32 bits: 2^20 * 64 * 17 = 1.14e9");
 
@@ -157,9 +162,28 @@ inline void add_chunk(const std::uint8_t* weights, const std::uint8_t* tables, W
     low_bytes = V::add8(low_bytes, V::add8(V::look_up(t, first), V::look_up(t + kTableBytes, second)));
     high_bytes =
         V::add8(high_bytes, V::add8(V::look_up(t + 2 * kTableBytes, first), V::look_up(t + 3 * kTableBytes, second)));
+    V::complete(low_bytes, high_bytes);
   }
   low.add(low_bytes);
   high.add(high_bytes);
+}
+
+/// Adds a run of groups for the rows of one vector of a block.
+template <class V, bool kPrefetch>
+inline void add_run(const std::uint8_t* weights, const std::uint8_t* tables, std::size_t n_groups, WideSums<V>& low,
+                    WideSums<V>& high) {
+  WideSums<V> low_sums = low;  // in registers
+  WideSums<V> high_sums = high;
+  for (std::size_t g = 0; g < n_groups; g += kChunkGroups) {
+    for (std::size_t i = 0; kPrefetch && i < kChunkGroups; ++i) {
+      prefetch(weights + i * rows64::kRows);
+    }
+    add_chunk(weights, tables, low_sums, high_sums);
+    weights += kChunkGroups * rows64::kRows;
+    tables += kChunkGroups * kTablesBytes;
+  }
+  low = low_sums;
+  high = high_sums;
 }
 
 /// Sums `n_groups` <= kSpanGroups groups of one block of rows.
@@ -168,15 +192,12 @@ void sum_span(const std::uint8_t* weights, const std::uint8_t* tables, std::size
   constexpr std::size_t kVectors = rows64::kRows / V::kBytes;
   WideSums<V> low[kVectors];
   WideSums<V> high[kVectors];
-  for (std::size_t g = 0; g < n_groups; g += kChunkGroups) {
-    for (std::size_t i = 0; i < kChunkGroups; ++i) {
-      prefetch(weights + i * rows64::kRows);
-    }
+  for (std::size_t begin = 0; begin < n_groups; begin += kRunGroups) {
+    const std::size_t n = n_groups - begin < kRunGroups ? n_groups - begin : kRunGroups;
     for (std::size_t v = 0; v < kVectors; ++v) {
-      add_chunk(weights + v * V::kBytes, V::forget_loads(tables), low[v], high[v]);
+      const auto add = v == 0 ? add_run<V, true> : add_run<V, false>;
+      add(weights + begin * rows64::kRows + v * V::kBytes, tables + begin * kTablesBytes, n, low[v], high[v]);
     }
-    weights += kChunkGroups * rows64::kRows;
-    tables += kChunkGroups * kTablesBytes;
   }
   for (std::size_t v = 0; v < kVectors; ++v) {
     const std::size_t at = v * V::kBytes / 2;

@@ -31,6 +31,10 @@ inline __m256i broadcast(const std::uint8_t* p) {
 /// Adds neighbouring 16-bit lanes.
 inline __m256i widen(__m256i v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
 
+/// Has both sums computed here and now: compilers would first form the products of all tokens, which together with the
+/// sums are more than the 16 registers can hold.
+inline void complete(__m256i& a, __m256i& b) { asm("" : "+x"(a), "+x"(b)); }
+
 // --- one token --------------------------------------------------------------------------------------------------
 
 using DecodeOperand = DotOperand<1>;
@@ -138,6 +142,7 @@ void add_span(const std::uint8_t* strip, const std::uint8_t* x, std::size_t n_qu
       const __m256i quad = broadcast(x + t * kPlaneCols);
       a[t] = _mm256_add_epi16(a[t], _mm256_maddubs_epi16(upper, quad));
       b[t] = _mm256_add_epi16(b[t], _mm256_maddubs_epi16(lower, quad));
+      complete(a[t], b[t]);
     }
   }
   for (std::size_t t = 0; t < kTokens; ++t, sums += kTileRows) {

@@ -37,8 +37,8 @@ inline std::string spell(std::string_view bytes) {
 
 inline constexpr std::uint32_t kNoTokenId = 0xFFFFFFFF;  // how files write "no such token"
 
-/// The tokenizer keys of a file, built in memory. Setting a key again replaces it. A copy must not outlive its original,
-/// which keeps the texts.
+/// The tokenizer keys of a file, built in memory. Setting a key again replaces it. A copy must not outlive its
+/// original, which keeps the texts.
 class TokenizerFile {
  public:
   void set(std::string_view key, std::string_view text) { put(key, format::Value(keep(text))); }

@@ -69,6 +69,14 @@ inline TokenizerFile take_tokenizer_file(Bytes& bytes) {
   return file;
 }
 
+/// Whether `offset` lies within a well-formed UTF-8 sequence.
+inline bool splits_character(std::string_view text, std::size_t offset) {
+  for (std::size_t n = 1; n <= std::min<std::size_t>(offset, 3); ++n) {
+    if (text::utf8_sequence_length(text, offset - n) > n) return true;
+  }
+  return false;
+}
+
 /// Builds a tokenizer from the bytes and takes a text, the rest of them, there and back in every way.
 ///
 /// True when text and bytes agree wherever they must. Throws tern::Error when the file is refused.
@@ -90,9 +98,8 @@ inline bool consume_tokenizer(std::span<const std::byte> input) {
       StreamDecoder decoder(tokenizer, false);
       std::string streamed;
       for (const Token token : tokens) {
-        const std::string piece = decoder.push(token);
-        agrees = agrees && text::utf8_incomplete_suffix(piece) == 0;
-        streamed += piece;
+        streamed += decoder.push(token);
+        agrees = agrees && !splits_character(decoded, streamed.size());
       }
       agrees = agrees && streamed + decoder.flush() == decoded;
       for (const Token token : tokens) {

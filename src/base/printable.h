@@ -1,6 +1,9 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -9,7 +12,6 @@ namespace tern {
 /// Text from a file, safe to show in one line of a terminal: bytes outside printable ASCII become \xNN, and what is
 /// longer than `max_chars` is cut and ends in "...".
 [[nodiscard]] inline std::string printable(std::string_view text, std::size_t max_chars = 64) {
-  constexpr char kDigits[] = "0123456789abcdef";
   std::string shown;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -19,7 +21,7 @@ namespace tern {
     if (plain) {
       shown += c;
     } else {
-      shown += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+      fmt::format_to(std::back_inserter(shown), "\\x{:02x}", byte);
     }
   }
   return shown;

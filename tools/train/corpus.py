@@ -85,14 +85,14 @@ class Stream:
 class Mixture:
     """Batches in which each window comes from TinyStories with probability `tiny_share`."""
 
-    def __init__(self, documents, tiny_share, seed):
+    def __init__(self, documents, seed):
         self.tiny = Stream(documents["tiny.train"], seed)
         self.books = Stream(documents["books.train"], seed + 1)
-        self.tiny_share, self.random = tiny_share, np.random.default_rng(seed + 2)
+        self.random = np.random.default_rng(seed + 2)
 
-    def batch(self, windows, time):
+    def batch(self, windows, time, tiny_share):
         """-> int64 (windows, time + 1)"""
-        pick = lambda: self.tiny if self.random.random() < self.tiny_share else self.books
+        pick = lambda: self.tiny if self.random.random() < tiny_share else self.books
         return np.stack([pick().window(time) for _ in range(windows)]).astype(np.int64)
 
 

@@ -61,8 +61,8 @@ class Reference:
         return (scores.softmax(-1) @ v).transpose(0, 1).reshape(time, dim)
 
     @torch.no_grad()
-    def logits(self, ids):
-        """ids (T) -> the last position's logits (V,)"""
+    def hidden(self, ids):
+        """ids (T) -> the normed output of the last block (T, D)"""
         w = self.weights
         x = w["token_embd"][torch.tensor(ids)]  # (T, D)
         for i in range(self.metadata["bitnet.block_count"]):
@@ -74,13 +74,17 @@ class Reference:
             gate, up = bit_linear(normed, block("ffn_gate")), bit_linear(normed, block("ffn_up"))  # (T, F)
             hidden = torch.nn.functional.silu(gate) * up
             x = x + bit_linear(rms_norm(hidden, block("ffn_sub_norm"), self.eps), block("ffn_down"))
-        return w["token_embd"] @ rms_norm(x[-1], w["output_norm"], self.eps)
+        return rms_norm(x, w["output_norm"], self.eps)
+
+    def logits(self, hidden):
+        """hidden (..., D) -> (..., V)"""
+        return hidden @ self.weights["token_embd"].t()
 
     def greedy(self, prompt, count):
         prompt_ids = [self.tokenizer.end, *self.tokenizer.encode(prompt)]
         ids = []
         for _ in range(count):
-            ids.append(int(self.logits(prompt_ids + ids).argmax()))
+            ids.append(int(self.logits(self.hidden(prompt_ids + ids)[-1]).argmax()))
         return {"prompt": prompt, "prompt_ids": prompt_ids, "ids": ids, "text": self.tokenizer.decode(ids)}
 
 

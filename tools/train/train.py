@@ -1,6 +1,6 @@
 """Trains the bundled model: one process, CPU, bfloat16, for a given number of minutes.
 
-  train.py --corpus DIRECTORY [--work DIRECTORY] [--minutes 80]
+  train.py --corpus DIRECTORY [--work DIRECTORY] [--minutes 98]
 
 The schedule follows the clock, not a step count: the learning rate rises for the first 3 % of the minutes, then falls
 to zero in a straight line, so the run ends fully decayed however fast the machine happened to be. A checkpoint is
@@ -21,15 +21,16 @@ import fused
 import model
 
 SEED = 1
-TINY_SHARE = 0.65      # windows that come from TinyStories
+TINY_SHARES = (0.65, 0.9)  # windows that come from TinyStories, before and after the progress TINY_FROM
+TINY_FROM = 0.37
 PEAK_RATE = 3e-3
 WARM_UP = 0.03         # of the minutes
 DECAY = 0.1            # weight decay of the ternary masters, in the first half only (the BitNet recipe)
 BETAS = (0.9, 0.95)
 CLIP = 1.0             # global gradient norm
-BATCH = 16             # windows
-SHORT_UNTIL = 0.5      # windows are half the context long before this progress, whole after it
-SAVE_EVERY = 180       # seconds
+BATCH_TOKENS = 4096
+SHORT_UNTIL = 0.8      # windows are half the context long before this progress, whole after it
+SAVE_EVERY = 240       # seconds
 
 
 class Optimizer:
@@ -97,9 +98,9 @@ def train(options, log):
     log("tokens " + " ".join(f"{n}={sum(map(len, d))} ({sizes[n]} bytes)" for n, d in documents.items()))
     checkpoint = options.work / "checkpoint.pt"
     network, optimizer, before, tokens = resume_or_start(checkpoint)
-    mixture = corpus.Mixture(documents, TINY_SHARE, SEED + optimizer.step)
+    mixture = corpus.Mixture(documents, SEED + optimizer.step)
     start, budget = time.monotonic(), options.minutes * 60
-    recent, recent_since, recent_tokens, saved = [], time.monotonic(), 0, time.monotonic()
+    recent, recent_since, saved = [], time.monotonic(), time.monotonic()
     while True:
         seconds = before + time.monotonic() - start
         progress = seconds / budget
@@ -112,26 +113,26 @@ def train(options, log):
         if over:
             return
         context = network.config.context // (2 if progress < SHORT_UNTIL else 1)
-        batch = torch.from_numpy(mixture.batch(BATCH, context))  # (B, T + 1)
+        tiny_share = TINY_SHARES[progress >= TINY_FROM]
+        batch = torch.from_numpy(mixture.batch(BATCH_TOKENS // context, context, tiny_share))  # (B, T + 1)
         loss, gradients = network.gradients(batch)
         rate = learning_rate(progress)
         norm = optimizer.update(gradients, rate, DECAY if progress < 0.5 else 0.0)
-        tokens += BATCH * context
+        tokens += BATCH_TOKENS
         recent.append(loss)
-        recent_tokens += BATCH * context
         if len(recent) == 50:
-            speed = recent_tokens / (time.monotonic() - recent_since)
+            speed = 50 * BATCH_TOKENS / (time.monotonic() - recent_since)
             epochs = f"{mixture.tiny.epochs}/{mixture.books.epochs}"
             log(f"step {optimizer.step} progress {progress:.3f} tokens {tokens} loss {sum(recent) / 50:.4f} "
                 f"rate {rate:.2e} norm {norm:.2f} tok/s {speed:.0f} epochs {epochs}")
-            recent, recent_since, recent_tokens = [], time.monotonic(), 0
+            recent, recent_since = [], time.monotonic()
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpus", type=Path, default=os.environ.get("TERN_CORPUS"), help="holds stories.txt")
     arguments.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "tern-train")
-    arguments.add_argument("--minutes", type=float, default=80)
+    arguments.add_argument("--minutes", type=float, default=98)
     arguments.add_argument("--threads", type=int, default=os.cpu_count())
     options = arguments.parse_args()
     if options.corpus is None:

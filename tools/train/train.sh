@@ -12,6 +12,7 @@ python=${PYTHON:-/usr/bin/python3}
 export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=1000000000
 export OMP_WAIT_POLICY=passive
 
-nice -n 19 "$python" "$here/train.py" --work "$work" --minutes "${1:-80}"
+nice -n 19 "$python" "$here/train.py" --work "$work" --minutes "${1:-98}"
 "$python" "$here/export.py" --work "$work" "$models/tern-stories.gguf"
 "$python" "$here/generate.py" "$models/tern-stories.gguf" >"$models/tern-stories.greedy.jsonl"
+"$python" "$here/evaluate.py" "$models/tern-stories.gguf" --work "$work"

@@ -105,6 +105,7 @@ struct Baseline {
   }
   static Floats larger(Floats a, Floats b) { return xsimd::select(a > b, a, b); }
   static Floats smaller(Floats a, Floats b) { return xsimd::select(a < b, a, b); }
+  static Floats divide(Floats a, Floats b) { return Floats(vdivq_f32(a, b)); }  // xsimd's own is an approximation
   static float sum(const Group<Baseline>& g) {
     const float32x4_t four = (g.r[0] + g.r[2]) + (g.r[1] + g.r[3]);
     const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));

@@ -15,6 +15,7 @@
 ///   from_f16(p), to_f16(group, p)   conversion of 16 halves; to nearest even
 ///   to_i8(group, p)                 16 floats in [-127, 127] to bytes, to nearest even
 ///   larger(a, b), smaller(a, b)     a > b ? a : b and a < b ? a : b, so b where one of them is NaN
+///   divide(a, b)                    a / b, correctly rounded
 ///   sum(group), store_sums(groups, p)  the sum tree for one group; for kDotRows groups at once
 ///
 /// Everything lives in an anonymous namespace: each instruction set compiles this file with its own flags, and the

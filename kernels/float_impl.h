@@ -94,7 +94,7 @@ struct FloatImpl {
   }
 
   static void silu_mul(const float* gate, const float* up, std::size_t n, float* y) {
-    const auto silu_times = [](Floats z, Floats u) { return z / (Floats(1.0f) + exp<Isa>(-z)) * u; };
+    const auto silu_times = [](Floats z, Floats u) { return Isa::divide(z, Floats(1.0f) + exp<Isa>(-z)) * u; };
     for_each_group(n, [&](std::size_t i, auto part) {
       store(y + i, part, map<Isa>(silu_times, load<Isa>(gate + i, part), load<Isa>(up + i, part)));
     });

@@ -21,6 +21,11 @@ struct X86 {
     return xsimd::min(a, b);
   }
 
+  template <typename R>
+  static R divide(R a, R b) {
+    return a / b;
+  }
+
   /// (q0 + q2) + (q1 + q3)
   static float sum_quad(__m128 q) {
     const __m128 pairs = _mm_add_ps(q, _mm_movehl_ps(q, q));

@@ -76,6 +76,6 @@ const TernaryKernel kAddSubAvx2 = {.name = "addsub-avx2",
                                               .prepare = prompt_prepare,
                                               .scratch_bytes = prompt_scratch_bytes,
                                               .multiply = prompt_multiply<Avx2Tokens>},
-                                   .min_prompt_tokens = 8};
+                                   .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

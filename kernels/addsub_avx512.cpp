@@ -67,6 +67,6 @@ const TernaryKernel kAddSubAvx512 = {.name = "addsub-avx512",
                                                 .prepare = prompt_prepare,
                                                 .scratch_bytes = prompt_scratch_bytes,
                                                 .multiply = prompt_multiply<Avx512Tokens>},
-                                     .min_prompt_tokens = 8};
+                                     .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

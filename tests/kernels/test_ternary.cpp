@@ -28,7 +28,8 @@ TEST_P(EveryPhase, EqualsTheOracleForEveryNumberOfColumns) {
 }
 
 TEST_P(EveryPhase, EqualsTheOracleForLongRows) {
-  for (const std::size_t cols : {211, 255, 256, 257, 509, 1000, 1021, 2560, 2563, 4080, 4081, 4093, 6912}) {
+  for (const std::size_t cols :
+       {211UL, 255UL, 256UL, 257UL, 509UL, 1000UL, 1021UL, 2560UL, 2563UL, 4080UL, 4081UL, 4093UL, 6912UL}) {
     expect_exact(random_case(66, cols, 2, static_cast<std::uint32_t>(cols)));
   }
 }
@@ -116,8 +117,8 @@ TEST_P(EveryPhase, HoldsVeryLongRows) {
 TEST_P(EveryPhase, GivesTheSameBitsHoweverRowsAndPartsAreCut) {
   const Case c = random_case(331, 515, 70, 5);
   const std::vector<std::int32_t> expected = c.expected();
-  for (const std::size_t parts : {1, 2, 3, 4, 7}) {
-    for (const std::size_t piece_blocks : {1, 2, 3, 100}) {
+  for (const std::size_t parts : {1UL, 2UL, 3UL, 4UL, 7UL}) {
+    for (const std::size_t piece_blocks : {1UL, 2UL, 3UL, 100UL}) {
       EXPECT_EQ(run(c, {.parts = parts, .piece_blocks = piece_blocks}), expected)
           << c.name() << ", " << parts << " parts, pieces of " << piece_blocks << " blocks";
     }

@@ -186,7 +186,7 @@ TEST(Tq1_0, EveryByteHoldsTheDigitsOfItsFraction) {
     for (std::size_t digit = 0; digit < 5; ++digit, rest = rest * 3 % 256) {
       ASSERT_EQ(codes[32 * digit], rest * 3 / 256) << value;        // bytes 0 to 31
       ASSERT_EQ(codes[160 + 16 * digit], rest * 3 / 256) << value;  // bytes 32 to 47
-      if (digit == 4) continue;  // the last bytes hold four digits
+      if (digit == 4) continue;                                     // the last bytes hold four digits
       ASSERT_EQ(codes[240 + 4 * digit], rest * 3 / 256) << value;
     }
   }

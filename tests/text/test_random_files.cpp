@@ -18,7 +18,7 @@ TEST(RandomFiles, TextAndTokensAgree) {
     std::vector<std::byte> input(random() % 600);
     // Few different bytes, so that texts repeat and merge.
     for (std::byte& byte : input)
-      byte = static_cast<std::byte>(random() % 3 == 0 ? random() : "ab <\xE2\x96\x81"[random() % 7]);
+      byte = static_cast<std::byte>(random() % 3 == 0 ? static_cast<char>(random()) : "ab <\xE2\x96\x81"[random() % 7]);
     try {
       EXPECT_TRUE(test::consume_tokenizer(input)) << round;
       ++n_loaded;

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -154,9 +155,8 @@ std::string cut(const std::vector<std::pair<std::string, text::TokenType>>& toke
   vocabulary.index_tokens();
   std::string shown;
   for (const auto& part : text::SpecialMatcher(vocabulary).partition(text, parse_special)) {
-    const std::string bytes(part.text);
-    shown += part.token == text::kNoSymbol ? bytes : "[" + std::to_string(part.token) + "=" + bytes + "]";
-    shown += '|';
+    shown +=
+        part.token == text::kNoSymbol ? fmt::format("{}|", part.text) : fmt::format("[{}={}]|", part.token, part.text);
   }
   return shown;
 }

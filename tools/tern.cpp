@@ -78,7 +78,7 @@ int run_command_line(int argc, char** argv) {
   CLI::App app("Runs ternary language models on ordinary processors.", "tern");
   app.set_version_flag("--version", std::string("tern ") + TERN_VERSION);
   app.footer(kFooter);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is reported below, so that a misspelt one is named instead
   Action action;
   for (const Command& command : kCommands) {
     CLI::App* sub = app.add_subcommand(command.name, command.summary);
@@ -89,6 +89,7 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return report_parse_result(app, error);
   }
+  if (!action) return report(kUsageError, "which command? (see tern --help)");
   return action();
 }
 

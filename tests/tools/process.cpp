@@ -1,0 +1,122 @@
+#include "tests/tools/process.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+
+namespace tern::test {
+namespace {
+
+struct Pipe {
+  int read_end = -1;
+  int write_end = -1;
+
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+    read_end = ends[0];
+    write_end = ends[1];
+  }
+  ~Pipe() {
+    close_read();
+    close_write();
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  void close_read() { close_end(read_end); }
+  void close_write() { close_end(write_end); }
+
+ private:
+  static void close_end(int& end) {
+    if (end >= 0) ::close(end);
+    end = -1;
+  }
+};
+
+struct Pipes {
+  Pipe in, out, err;
+};
+
+[[noreturn]] void become_tern(const Launch& launch, const Pipes& pipes) {
+  int out = pipes.out.write_end;
+  if (!launch.output_path.empty()) out = ::open(launch.output_path.c_str(), O_WRONLY | O_CREAT, 0600);
+  ::dup2(pipes.in.read_end, STDIN_FILENO);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(pipes.err.write_end, STDERR_FILENO);
+  ::unsetenv("TERN_MODEL");
+  for (const auto& [name, value] : launch.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> argv = {const_cast<char*>("tern")};
+  for (const std::string& argument : launch.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  ::execv(TERN_CLI, argv.data());
+  ::_exit(127);
+}
+
+/// Appends what can be read; false at the end.
+bool read_some(int from, std::string& to) {
+  char buffer[4096];
+  const ::ssize_t n = ::read(from, buffer, sizeof buffer);
+  if (n > 0) to.append(buffer, static_cast<std::size_t>(n));
+  return n > 0;
+}
+
+void feed(Pipe& in, const std::string& input) {
+  // Inputs here fit into a pipe's buffer, so this can not block on a child that does not read.
+  if (!input.empty() && ::write(in.write_end, input.data(), input.size()) < 0) return;
+  in.close_write();
+}
+
+void collect(::pid_t child, const Launch& launch, Pipes& pipes, Outcome& outcome) {
+  bool acted = false;
+  while (pipes.out.read_end >= 0 || pipes.err.read_end >= 0) {
+    ::pollfd waiting[] = {{pipes.out.read_end, POLLIN, 0}, {pipes.err.read_end, POLLIN, 0}};
+    if (::poll(waiting, 2, -1) < 0) continue;
+    if (waiting[0].revents != 0 && !read_some(pipes.out.read_end, outcome.out)) pipes.out.close_read();
+    if (waiting[1].revents != 0 && !read_some(pipes.err.read_end, outcome.err)) pipes.err.close_read();
+    if (acted || outcome.out.empty()) continue;
+    acted = true;
+    if (launch.signal_after_output != 0) ::kill(child, launch.signal_after_output);
+    if (launch.close_output_early) pipes.out.close_read();
+  }
+}
+
+}  // namespace
+
+Outcome run_tern(const Launch& launch) {
+  std::signal(SIGPIPE, SIG_IGN);
+  Pipes pipes;
+  const ::pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error("fork");
+  if (child == 0) become_tern(launch, pipes);
+  pipes.in.close_read();
+  pipes.out.close_write();
+  pipes.err.close_write();
+  feed(pipes.in, launch.input);
+
+  Outcome outcome;
+  collect(child, launch, pipes, outcome);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+Outcome run_tern(const std::vector<std::string>& arguments) { return run_tern(Launch{.arguments = arguments}); }
+
+std::string temporary_path(const std::string& name) {
+  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+  const auto directory = std::filesystem::temp_directory_path() /
+                         ("tern-" + std::to_string(::getpid()) + "-" + test->test_suite_name() + "-" + test->name());
+  std::filesystem::create_directories(directory);
+  return (directory / name).string();
+}
+
+}  // namespace tern::test

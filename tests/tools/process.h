@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tern::test {
+
+/// How the tern command is started.
+struct Launch {
+  std::vector<std::string> arguments;
+  std::string input = {};                                             ///< on standard input
+  std::vector<std::pair<std::string, std::string>> environment = {};  ///< added; TERN_* is unset otherwise
+  std::string output_path = {};     ///< standard output goes to this file instead of a pipe
+  bool close_output_early = false;  ///< stop reading standard output after its first bytes
+  int signal_after_output = 0;      ///< sent after the first bytes of standard output
+};
+
+struct Outcome {
+  int status = -1;  ///< exit status, or 128 + the signal that ended it
+  std::string out;
+  std::string err;
+};
+
+/// Runs tern and waits for it.
+Outcome run_tern(const Launch& launch);
+/// With arguments alone.
+Outcome run_tern(const std::vector<std::string>& arguments);
+
+/// A path of this name in a directory of this test's own.
+std::string temporary_path(const std::string& name);
+
+}  // namespace tern::test

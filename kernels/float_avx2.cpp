@@ -23,6 +23,14 @@ struct Avx2 : X86Sums<Avx2> {
   static void to_i8(const Group<Avx2>& group, std::int8_t* p) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(to_i16(group.r[0]), to_i16(group.r[1])));
   }
+  static __m256d widen(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+  static __m256d widen(const std::int32_t* p) {
+    return _mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Group<Avx2> narrow(const Group<Avx2, double>& g) {
+    return {{_mm256_setr_m128(_mm256_cvtpd_ps(g.r[0]), _mm256_cvtpd_ps(g.r[1])),
+             _mm256_setr_m128(_mm256_cvtpd_ps(g.r[2]), _mm256_cvtpd_ps(g.r[3]))}};
+  }
   /// 8 + 8, then 4 + 4
   static __m128 fold(const Group<Avx2>& group) {
     const __m256 eight = _mm256_add_ps(group.r[0], group.r[1]);

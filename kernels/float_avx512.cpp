@@ -22,6 +22,14 @@ struct Avx512 : X86Sums<Avx512> {
     const __m512i ints = _mm512_cvtps_epi32(group.r[0]);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(ints));
   }
+  static __m512d widen(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+  static __m512d widen(const std::int32_t* p) {
+    return _mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static Group<Avx512> narrow(const Group<Avx512, double>& g) {
+    const __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps(g.r[0]));
+    return {{_mm512_insertf32x8(low, _mm512_cvtpd_ps(g.r[1]), 1)}};
+  }
   /// 8 + 8, then 4 + 4
   static __m128 fold(const Group<Avx512>& group) {
     const __m512 all = group.r[0];

@@ -36,6 +36,16 @@ struct Baseline : X86Sums<Baseline> {
     const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(group.r[2]), _mm_cvtps_epi32(group.r[3]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(low, high));
   }
+  static __m128d widen(const float* p) {
+    return _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  static __m128d widen(const std::int32_t* p) {
+    return _mm_cvtepi32_pd(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Group<Baseline> narrow(const Group<Baseline, double>& g) {
+    return make_group<Baseline>(
+        [&](std::size_t k) { return Floats(_mm_movelh_ps(_mm_cvtpd_ps(g.r[2 * k]), _mm_cvtpd_ps(g.r[2 * k + 1]))); });
+  }
   /// 8 + 8, then 4 + 4
   static __m128 fold(const Group<Baseline>& g) { return (g.r[0] + g.r[2]) + (g.r[1] + g.r[3]); }
 
@@ -102,6 +112,13 @@ struct Baseline {
     const int16x8_t low = vcombine_s16(to_i16(group.r[0]), to_i16(group.r[1]));
     const int16x8_t high = vcombine_s16(to_i16(group.r[2]), to_i16(group.r[3]));
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+  }
+  static float64x2_t widen(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
+  static float64x2_t widen(const std::int32_t* p) { return vcvtq_f64_s64(vmovl_s32(vld1_s32(p))); }
+  static Group<Baseline> narrow(const Group<Baseline, double>& g) {
+    return make_group<Baseline>([&](std::size_t k) {
+      return Floats(vcombine_f32(vcvt_f32_f64(g.r[2 * k]), vcvt_f32_f64(g.r[2 * k + 1])));
+    });
   }
   static Floats larger(Floats a, Floats b) { return xsimd::select(a > b, a, b); }
   static Floats smaller(Floats a, Floats b) { return xsimd::select(a < b, a, b); }

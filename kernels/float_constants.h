@@ -11,6 +11,7 @@ inline constexpr float kMaxFloat = 0x1.fffffep127f;
 inline constexpr float kQuantMax = 127.0f;   // codes of quantize() lie in [-127, 127]
 inline constexpr float kQuantFloor = 1e-5f;  // a row quieter than this is quantized as if its largest element were this
 inline constexpr float kRoundShift = 0x1.8p23f;  // x + this, for |x| < 2^22, has round-half-even(x) in its low bits
+inline constexpr double kRoundShiftDouble = 0x1.8p52;  // x + this - this is round-half-even(x) for |x| < 2^51
 
 /// exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2) / 2 (Cody and Waite: ln 2 in two pieces, so that n times
 /// the first is exact), exp(r) = 1 + r + r^2 * P(r), where P is a least-maximum fit: relative error of the

@@ -14,6 +14,7 @@
 ///   kDotRows, kSumGroups            how many rows / groups of 16 columns fill the registers
 ///   from_f16(p), to_f16(group, p)   conversion of 16 halves; to nearest even
 ///   to_i8(group, p)                 16 floats in [-127, 127] to bytes, to nearest even
+///   widen(p), narrow(group)         a register of doubles from floats or ints; a group of doubles to floats
 ///   larger(a, b), smaller(a, b)     a > b ? a : b and a < b ? a : b, so b where one of them is NaN
 ///   divide(a, b)                    a / b, correctly rounded
 ///   sum(group), store_sums(groups, p)  the sum tree for one group; for kDotRows groups at once
@@ -23,22 +24,22 @@
 namespace tern::kernels {
 namespace {
 
-template <typename Isa>
-using Register = xsimd::batch<float, typename Isa::Arch>;
+template <typename Isa, typename T = float>
+using Register = xsimd::batch<T, typename Isa::Arch>;
 
-/// 16 virtual lanes; register k holds lanes k * size ... (k + 1) * size - 1.
-template <typename Isa>
+/// 16 virtual lanes of floats or doubles; register k holds lanes k * size ... (k + 1) * size - 1.
+template <typename Isa, typename T = float>
 struct Group {
-  static constexpr std::size_t kRegisters = kLanes / Register<Isa>::size;
-  Register<Isa> r[kRegisters];
+  static constexpr std::size_t kRegisters = kLanes / Register<Isa, T>::size;
+  Register<Isa, T> r[kRegisters];
 };
 
 /// A group whose register k is make(k).
-template <typename Isa, typename Make>
-inline Group<Isa> make_group(const Make& make) {
+template <typename Isa, typename T = float, typename Make>
+inline Group<Isa, T> make_group(const Make& make) {
   // Spelled out as a pack, not a loop: a loop over k would keep the registers in memory.
-  return [&]<std::size_t... k>(std::index_sequence<k...>) { return Group<Isa>{{make(k)...}}; }
-  (std::make_index_sequence<Group<Isa>::kRegisters>{});
+  return [&]<std::size_t... k>(std::index_sequence<k...>) { return Group<Isa, T>{{make(k)...}}; }
+  (std::make_index_sequence<Group<Isa, T>::kRegisters>{});
 }
 
 /// op() on the registers of one or more groups.
@@ -47,24 +48,24 @@ inline Group<Isa> map(const Op& op, const Group<Isa>& a, const Others&... others
   return make_group<Isa>([&](std::size_t k) { return op(a.r[k], others.r[k]...); });
 }
 
-template <typename Isa>
-inline Group<Isa> broadcast(float value) {
-  return make_group<Isa>([&](std::size_t) { return Register<Isa>(value); });
+template <typename Isa, typename T>
+inline Group<Isa, T> broadcast(T value) {
+  return make_group<Isa, T>([&](std::size_t) { return Register<Isa, T>(value); });
 }
 
-template <typename Isa>
-inline Group<Isa> operator+(const Group<Isa>& a, const Group<Isa>& b) {
-  return make_group<Isa>([&](std::size_t k) { return a.r[k] + b.r[k]; });
+template <typename Isa, typename T>
+inline Group<Isa, T> operator+(const Group<Isa, T>& a, const Group<Isa, T>& b) {
+  return make_group<Isa, T>([&](std::size_t k) { return a.r[k] + b.r[k]; });
 }
 
-template <typename Isa>
-inline Group<Isa> operator-(const Group<Isa>& a, const Group<Isa>& b) {
-  return make_group<Isa>([&](std::size_t k) { return a.r[k] - b.r[k]; });
+template <typename Isa, typename T>
+inline Group<Isa, T> operator-(const Group<Isa, T>& a, const Group<Isa, T>& b) {
+  return make_group<Isa, T>([&](std::size_t k) { return a.r[k] - b.r[k]; });
 }
 
-template <typename Isa>
-inline Group<Isa> operator*(const Group<Isa>& a, const Group<Isa>& b) {
-  return make_group<Isa>([&](std::size_t k) { return a.r[k] * b.r[k]; });
+template <typename Isa, typename T>
+inline Group<Isa, T> operator*(const Group<Isa, T>& a, const Group<Isa, T>& b) {
+  return make_group<Isa, T>([&](std::size_t k) { return a.r[k] * b.r[k]; });
 }
 
 /// Which lanes of a group an array holds: all of them, or the first n.
@@ -91,10 +92,18 @@ inline Group<Isa> load(const std::uint16_t* p, Whole) {
   return Isa::from_f16(p);
 }
 
-template <typename Isa>
-inline Group<Isa> load(const std::int32_t* p, Whole) {
-  using Ints = xsimd::batch<std::int32_t, typename Isa::Arch>;
-  return make_group<Isa>([&](std::size_t k) { return xsimd::to_float(Ints::load_unaligned(p + k * Ints::size)); });
+/// Floats or ints as doubles, exactly.
+template <typename Isa, typename Element>
+inline Group<Isa, double> load_double(const Element* p, Whole) {
+  using Doubles = Register<Isa, double>;
+  return make_group<Isa, double>([&](std::size_t k) { return Doubles(Isa::widen(p + k * Doubles::size)); });
+}
+
+template <typename Isa, typename Element>
+inline Group<Isa, double> load_double(const Element* p, Tail tail) {
+  Element padded[kLanes] = {};
+  for (std::size_t i = 0; i < tail.n; ++i) padded[i] = p[i];
+  return load_double<Isa>(padded, Whole{});
 }
 
 template <typename Isa, typename Element>
@@ -132,6 +141,19 @@ inline void store(Element* p, Tail tail, const Group<Isa>& group) {
   Element padded[kLanes];
   store(padded, Whole{}, group);
   for (std::size_t i = 0; i < tail.n; ++i) p[i] = padded[i];
+}
+
+/// The sum tree of doubles; for floats see Isa::sum().
+template <typename Isa>
+inline double sum(const Group<Isa, double>& group) {
+  double lanes[kLanes];
+  for (std::size_t k = 0; k < Group<Isa, double>::kRegisters; ++k) {
+    group.r[k].store_unaligned(lanes + k * Register<Isa, double>::size);
+  }
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
 }
 
 /// The largest lane.

@@ -14,18 +14,20 @@ namespace {
 template <typename Isa>
 struct FloatImpl {
   using Lanes = Group<Isa>;
+  using DoubleLanes = Group<Isa, double>;
   using Floats = Register<Isa>;
 
   static void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float* y) {
-    Lanes squares = broadcast<Isa>(0.0f);
+    DoubleLanes squares = broadcast<Isa>(0.0);
     for_each_group(n, [&](std::size_t i, auto part) {
-      const Lanes values = load<Isa>(x + i, part);
+      const DoubleLanes values = load_double<Isa>(x + i, part);
       squares = squares + values * values;
     });
-    const float mean = Isa::sum(squares) / static_cast<float>(n);
-    const Lanes inverse = broadcast<Isa>(1.0f / __builtin_sqrtf(mean + eps));
+    const double mean = sum(squares) / static_cast<double>(n);
+    const DoubleLanes inverse = broadcast<Isa>(1.0 / __builtin_sqrt(mean + double{eps}));
     for_each_group(n, [&](std::size_t i, auto part) {
-      store(y + i, part, (load<Isa>(x + i, part) * inverse) * load<Isa>(weight + i, part));
+      const DoubleLanes normed = load_double<Isa>(x + i, part) * inverse;
+      store(y + i, part, Isa::narrow(normed * load_double<Isa>(weight + i, part)));
     });
   }
 
@@ -51,30 +53,34 @@ struct FloatImpl {
     return max_lane(map<Isa>(larger, map<Isa>(larger, best[0], best[1]), map<Isa>(larger, best[2], best[3])));
   }
 
-  static float quantize(const float* x, std::size_t n, std::int8_t* q) {
+  static double quantize(const float* x, std::size_t n, std::int8_t* q) {
     float largest = FloatImpl::largest([](Floats v) { return xsimd::abs(v); }, x, n, kQuantFloor);
     if (largest > kMaxFloat) largest = kMaxFloat;
-    const Lanes step_inverse = broadcast<Isa>(kQuantMax / largest);
+    const DoubleLanes step_inverse = broadcast<Isa>(double{kQuantMax} / double{largest});
+    const DoubleLanes shift = broadcast<Isa>(kRoundShiftDouble);
     const auto clamp = [](Floats v) {
       v = xsimd::select(v == v, v, Floats(0.0f));  // NaN counts as 0
       return Isa::larger(Isa::smaller(v, Floats(kQuantMax)), Floats(-kQuantMax));
     };
     for_each_group(n, [&](std::size_t i, auto part) {
-      store(q + i, part, map<Isa>(clamp, load<Isa>(x + i, part) * step_inverse));
+      const DoubleLanes rounded = (load_double<Isa>(x + i, part) * step_inverse + shift) - shift;
+      store(q + i, part, map<Isa>(clamp, Isa::narrow(rounded)));
     });
-    return largest / kQuantMax;
+    return double{largest} / double{kQuantMax};
   }
 
-  static void scale_sums(const std::int32_t* sums, std::size_t n, float scale, float* y) {
-    const Lanes factor = broadcast<Isa>(scale);
-    for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(sums + i, part) * factor); });
+  static void scale_sums(const std::int32_t* sums, std::size_t n, double scale, float* y) {
+    const DoubleLanes factor = broadcast<Isa>(scale);
+    for_each_group(n, [&](std::size_t i, auto part) {
+      store(y + i, part, Isa::narrow(load_double<Isa>(sums + i, part) * factor));
+    });
   }
 
-  static void scale_sums_by_row(const std::int32_t* sums, std::size_t n, float scale, const float* row_scales,
+  static void scale_sums_by_row(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales,
                                 bool accumulate, float* y) {
-    const Lanes factor = broadcast<Isa>(scale);
+    const DoubleLanes factor = broadcast<Isa>(scale);
     const auto value = [&](std::size_t i, auto part) {
-      return load<Isa>(sums + i, part) * (factor * load<Isa>(row_scales + i, part));
+      return Isa::narrow(load_double<Isa>(sums + i, part) * (factor * load_double<Isa>(row_scales + i, part)));
     };
     if (accumulate) {
       for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(y + i, part) + value(i, part)); });

@@ -12,7 +12,8 @@ namespace tern::kernels {
 namespace {
 
 /// Adds lane i + half to lane i for half = 8, 4, 2, 1.
-float sum_lanes(float (&lanes)[kLanes]) {
+template <typename T>
+T sum_lanes(T (&lanes)[kLanes]) {
   for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) lanes[i] = lanes[i] + lanes[i + half];
   }
@@ -68,37 +69,37 @@ float to_float(float x) { return x; }
 float to_float(std::uint16_t x) { return half_to_float(x); }
 
 void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float* y) {
-  float lanes[kLanes] = {};
-  for (std::size_t i = 0; i < n; ++i) lanes[i % kLanes] += x[i] * x[i];
-  const float inverse = 1.0f / std::sqrt(sum_lanes(lanes) / static_cast<float>(n) + eps);
-  for (std::size_t i = 0; i < n; ++i) y[i] = (x[i] * inverse) * weight[i];
+  double lanes[kLanes] = {};
+  for (std::size_t i = 0; i < n; ++i) lanes[i % kLanes] += double{x[i]} * double{x[i]};
+  const double inverse = 1.0 / std::sqrt(sum_lanes(lanes) / static_cast<double>(n) + double{eps});
+  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>((double{x[i]} * inverse) * double{weight[i]});
 }
 
-float quantize(const float* x, std::size_t n, std::int8_t* q) {
+double quantize(const float* x, std::size_t n, std::int8_t* q) {
   float largest = kQuantFloor;
   for (std::size_t i = 0; i < n; ++i) {
     if (std::fabs(x[i]) > largest) largest = std::fabs(x[i]);
   }
   if (largest > kMaxFloat) largest = kMaxFloat;
-  const float scale = kQuantMax / largest;
+  const double scale = 127.0 / double{largest};
   for (std::size_t i = 0; i < n; ++i) {
-    float v = x[i] * scale;
-    if (std::isnan(v)) v = 0.0f;
-    if (v > kQuantMax) v = kQuantMax;
-    if (v < -kQuantMax) v = -kQuantMax;
-    q[i] = static_cast<std::int8_t>(std::nearbyint(v));
+    double v = std::nearbyint(double{x[i]} * scale);
+    if (std::isnan(v)) v = 0.0;
+    if (v > 127.0) v = 127.0;
+    if (v < -127.0) v = -127.0;
+    q[i] = static_cast<std::int8_t>(v);
   }
-  return largest / kQuantMax;
+  return double{largest} / 127.0;
 }
 
-void scale_sums(const std::int32_t* sums, std::size_t n, float scale, float* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(sums[i]) * scale;
+void scale_sums(const std::int32_t* sums, std::size_t n, double scale, float* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(static_cast<double>(sums[i]) * scale);
 }
 
-void scale_sums_by_row(const std::int32_t* sums, std::size_t n, float scale, const float* row_scales, bool accumulate,
+void scale_sums_by_row(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales, bool accumulate,
                        float* y) {
   for (std::size_t i = 0; i < n; ++i) {
-    const float value = static_cast<float>(sums[i]) * (scale * row_scales[i]);
+    const auto value = static_cast<float>(static_cast<double>(sums[i]) * (scale * double{row_scales[i]}));
     y[i] = accumulate ? y[i] + value : value;
   }
 }

@@ -85,6 +85,9 @@ struct TernaryKernel {
 
 /// Float work of a forward pass.
 ///
+/// What decides how activations are rounded to int8 (norms, quantization, scales) is computed in double precision and
+/// rounded once, so that a tie falls as it would in exact arithmetic wherever floats can tell.
+///
 /// Exact  every table gives the same bits: sums run over 16 virtual lanes (lane = index mod 16, elements in index
 ///        order) that are combined in one fixed tree (8 + 8, 4 + 4, 2 + 2, 1 + 1: lane i with lane i + half), no
 ///        multiply-add is fused, and exp is one shared polynomial. No alignment is required unless said.
@@ -92,15 +95,15 @@ struct FloatKernels {
   const char* name;
   Isa isa;
 
-  /// y[i] = x[i] * (1 / sqrt(mean(x^2) + eps)) * weight[i].  x, weight, y: (n); y may be x.
+  /// y[i] = x[i] * (1 / sqrt(mean(x^2) + eps)) * weight[i], in double.  x, weight, y: (n); y may be x.
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);
-  /// q[i] = round-half-even(x[i] * s), s = 127 / max(max|x|, 1e-5); returns max(max|x|, 1e-5) / 127, the value of one
-  /// step of q. NaN counts as 0, infinities saturate; |q| <= 127 always.
-  float (*quantize)(const float* x, std::size_t n, std::int8_t* q);
-  /// y[i] = sums[i] * scale.
-  void (*scale_sums)(const std::int32_t* sums, std::size_t n, float scale, float* y);
-  /// y[i] = sums[i] * (scale * row_scales[i]), added to y when `accumulate`.
-  void (*scale_sums_by_row)(const std::int32_t* sums, std::size_t n, float scale, const float* row_scales,
+  /// q[i] = round-half-even(x[i] * s), s = 127 / max(max|x|, 1e-5), in double; returns max(max|x|, 1e-5) / 127, the
+  /// value of one step of q. NaN counts as 0, infinities saturate; |q| <= 127 always.
+  double (*quantize)(const float* x, std::size_t n, std::int8_t* q);
+  /// y[i] = sums[i] * scale, in double.
+  void (*scale_sums)(const std::int32_t* sums, std::size_t n, double scale, float* y);
+  /// y[i] = sums[i] * (scale * row_scales[i]), in double; added to y (in float) when `accumulate`.
+  void (*scale_sums_by_row)(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales,
                             bool accumulate, float* y);
   /// y[i] += x[i].
   void (*add)(const float* x, std::size_t n, float* y);

@@ -20,13 +20,13 @@ struct Operand {
   std::size_t n_tokens = 0;
   std::size_t block_cols = 0;  // columns that are quantized together
   std::size_t n_col_blocks = 0;
-  const float* steps = nullptr;  // (n_col_blocks, n_tokens)
+  const double* steps = nullptr;  // (n_col_blocks, n_tokens)
   const std::uint8_t* prepared = nullptr;
   std::size_t prepared_bytes = 0;  // of one block of columns
 };
 
 /// Quantizes x to int8, (n_col_blocks, n_tokens, block_cols), with one step per token and block of columns.
-const std::int8_t* quantize(const Compute& compute, MatrixView x, std::size_t block_cols, float* steps) {
+const std::int8_t* quantize(const Compute& compute, MatrixView x, std::size_t block_cols, double* steps) {
   std::int8_t* quantized = compute.work.quantized.take(x.rows * x.cols);
   compute.for_each_token(x.rows, [&](std::size_t t) {
     for (std::size_t b = 0; b < x.cols / block_cols; ++b) {
@@ -39,7 +39,7 @@ const std::int8_t* quantize(const Compute& compute, MatrixView x, std::size_t bl
 
 Operand prepare(const Compute& compute, const TernaryRoutine& routine, MatrixView x, std::size_t block_cols) {
   const std::size_t n_col_blocks = x.cols / block_cols;
-  float* steps = compute.work.steps.take(n_col_blocks * x.rows);
+  double* steps = compute.work.steps.take(n_col_blocks * x.rows);
   const std::int8_t* quantized = quantize(compute, x, block_cols, steps);
 
   const std::size_t bytes = round_up(routine.operand_bytes(x.rows, block_cols), AlignedBuffer<int>::kAlignment);
@@ -59,9 +59,9 @@ Operand prepare(const Compute& compute, const TernaryRoutine& routine, MatrixVie
 
 /// Turns the integer sums of one token into real values.  sums, y: rows [row_begin, row_end) of one token
 void apply_scales(const kernels::FloatKernels& floats, const TernaryMatrix& matrix, std::size_t col_block,
-                  std::size_t row_begin, std::size_t n_rows, float step, const std::int32_t* sums, float* y) {
+                  std::size_t row_begin, std::size_t n_rows, double step, const std::int32_t* sums, float* y) {
   if (matrix.kind == ScaleKind::kTensor) {
-    floats.scale_sums(sums, n_rows, step * matrix.scales[0], y);
+    floats.scale_sums(sums, n_rows, step * static_cast<double>(matrix.scales[0]), y);
   } else {
     const float* row_scales = matrix.scales.data() + col_block * matrix.rows + row_begin;
     floats.scale_sums_by_row(sums, n_rows, step, row_scales, col_block > 0, y);

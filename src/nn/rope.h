@@ -22,10 +22,10 @@ struct RopeParameters {
   std::size_t n_dims = 0;  // rotated elements of a head, even; the rest is copied
   double theta = 10000.0;  // base of the frequencies
   RopeScaling scaling = RopeScaling::kNone;
-  double factor = 1.0;                   // of the scaling; positions are stretched by it
-  double attention_factor = 1.0;         // multiplies cos and sin
-  std::size_t original_context = 0;      // tokens; YaRN only
-  std::vector<float> frequency_factors;  // (n_dims / 2) divisors, tensor rope_freqs (llama3 scaling); or empty
+  double factor = 1.0;                        // of the scaling; positions are stretched by it
+  double attention_factor = 1.0;              // multiplies cos and sin
+  std::size_t original_context = 0;           // tokens; YaRN only
+  std::vector<float> frequency_factors = {};  // (n_dims / 2) divisors, tensor rope_freqs (llama3 scaling); or empty
 };
 
 /// Rotations of all positions up to the last one used; computed as they are first needed.

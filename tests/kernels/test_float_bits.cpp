@@ -56,8 +56,8 @@ Values result(const Values& start, const Write& write) {
 
 Values run_quantize(const FloatKernels& table, Inputs& in) {
   GuardedArray<std::int8_t> q(in.n);
-  const float step = table.quantize(in.a.data(), in.n, q.data());
-  Values values{step};
+  const double step = table.quantize(in.a.data(), in.n, q.data());
+  Values values{static_cast<float>(step), static_cast<float>(step - double{static_cast<float>(step)})};  // all bits
   for (const std::int8_t code : q.values()) values.push_back(static_cast<float>(code));
   return values;
 }
@@ -72,7 +72,7 @@ Values run_f32_to_f16(const FloatKernels& table, Inputs& in) {
 
 Values run_scale_by_row(const FloatKernels& table, Inputs& in, bool accumulate) {
   return result(in.b.values(),
-                [&](float* y) { table.scale_sums_by_row(in.sums.data(), in.n, 0.37f, in.a.data(), accumulate, y); });
+                [&](float* y) { table.scale_sums_by_row(in.sums.data(), in.n, 0.37, in.a.data(), accumulate, y); });
 }
 
 const Operation kOperations[] = {
@@ -83,7 +83,7 @@ const Operation kOperations[] = {
     {"quantize", run_quantize},
     {"scale_sums",
      [](const FloatKernels& t, Inputs& in) {
-       return result(Values(in.n), [&](float* y) { t.scale_sums(in.sums.data(), in.n, 1.3e-3f, y); });
+       return result(Values(in.n), [&](float* y) { t.scale_sums(in.sums.data(), in.n, 1.3e-3, y); });
      }},
     {"scale_sums_by_row", [](const FloatKernels& t, Inputs& in) { return run_scale_by_row(t, in, false); }},
     {"scale_sums_by_row_accumulate", [](const FloatKernels& t, Inputs& in) { return run_scale_by_row(t, in, true); }},

@@ -93,7 +93,7 @@ TEST_P(Attention, DoesNotDependOnBatchOrThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Nn, Attention, testing::Values(KvType::kF16, KvType::kF32),
-                         [](const auto& info) { return info.param == KvType::kF16 ? "f16" : "f32"; });
+                         [](const auto& test) { return test.param == KvType::kF16 ? "f16" : "f32"; });
 
 TEST(KvCache, RefusesASizeThatDoesNotExist) {
   EXPECT_THROW(KvCache({.n_layers = 1000, .n_kv_heads = 1000, .n_positions = std::size_t{1} << 50, .head_dim = 1000},

@@ -1,0 +1,58 @@
+# What README.md and CONTRIBUTING.md name has to exist: linked files, scripts, commands and their options.
+#   cmake -DROOT=<source dir> -DTERN=<tern command> -P readme.cmake
+cmake_minimum_required(VERSION 3.24)
+
+set(mistakes "")
+set(n_checked 0)
+
+foreach(document README.md CONTRIBUTING.md)
+  file(READ "${ROOT}/${document}" text)
+  # CMake's lists come apart at brackets and semicolons.
+  string(REPLACE "](" "@(" text "${text}")
+  string(REGEX REPLACE "[][;]" "," text "${text}")
+
+  string(REGEX MATCHALL "@\\([^):#]+\\)" links "${text}")
+  foreach(link IN LISTS links)
+    string(REGEX REPLACE "^@\\((.*)\\)$" "\\1" target "${link}")
+    math(EXPR n_checked "${n_checked} + 1")
+    if(NOT EXISTS "${ROOT}/${target}")
+      string(APPEND mistakes "  ${document} links to ${target}, which is not there\n")
+    endif()
+  endforeach()
+
+  string(REGEX MATCHALL "tools/[a-z_/]+\\.(sh|py)" scripts "${text}")
+  foreach(script IN LISTS scripts)
+    math(EXPR n_checked "${n_checked} + 1")
+    if(NOT EXISTS "${ROOT}/${script}")
+      string(APPEND mistakes "  ${document} names ${script}, which is not there\n")
+    endif()
+  endforeach()
+
+  # Lines of code that run tern: "tern COMMAND ... --option ...".
+  string(REGEX MATCHALL "(^|\n|\\| )tern [a-z]+[^\n]*" uses "${text}")
+  foreach(use IN LISTS uses)
+    string(REGEX REPLACE "^.*tern ([a-z]+).*$" "\\1" command "${use}")
+    execute_process(COMMAND "${TERN}" ${command} --help OUTPUT_VARIABLE help ERROR_VARIABLE error RESULT_VARIABLE status)
+    math(EXPR n_checked "${n_checked} + 1")
+    if(NOT status EQUAL 0)
+      string(APPEND mistakes "  ${document}: tern ${command}: ${error}")
+      continue()
+    endif()
+    string(REGEX MATCHALL " --[a-z0-9-]+" options "${use}")
+    foreach(option IN LISTS options)
+      string(STRIP "${option}" option)
+      string(FIND "${help}" "${option}" at)
+      if(at EQUAL -1)
+        string(APPEND mistakes "  ${document}: tern ${command} has no option ${option}\n")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+
+if(mistakes)
+  message(FATAL_ERROR "documents that promise too much:\n${mistakes}")
+endif()
+if(n_checked LESS 20)
+  message(FATAL_ERROR "only ${n_checked} links, scripts and commands were found")
+endif()
+message(STATUS "${n_checked} links, scripts and commands are there")

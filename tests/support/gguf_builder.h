@@ -62,10 +62,15 @@ class GgufBuilder {
   }
   /// Any value type with any bytes.
   GgufBuilder& add_raw(std::string_view key, format::ValueType type, std::span<const std::byte> value) {
-    append(keys_, bytes_of(key));
-    append(keys_, bytes_of(static_cast<std::uint32_t>(type)));
-    append(keys_, value);
-    ++n_keys_;
+    std::vector<std::byte> record = bytes_of(key);
+    append(record, bytes_of(static_cast<std::uint32_t>(type)));
+    append(record, value);
+    keys_.push_back({std::string(key), std::move(record)});
+    return *this;
+  }
+  /// Takes back every value of a key.
+  GgufBuilder& remove(std::string_view key) {
+    std::erase_if(keys_, [&](const Key& added) { return added.name == key; });
     return *this;
   }
 
@@ -87,8 +92,8 @@ class GgufBuilder {
     std::vector<std::byte> file = bytes_of(std::uint32_t{0x46554747});  // "GGUF"
     append(file, bytes_of(version));
     append(file, bytes_of(static_cast<std::uint64_t>(tensors.size()) + extra_tensors));
-    append(file, bytes_of(n_keys_ + extra_keys));
-    append(file, keys_);
+    append(file, bytes_of(static_cast<std::uint64_t>(keys_.size()) + extra_keys));
+    for (const Key& key : keys_) append(file, key.record);
     for (const Tensor& tensor : tensors) {
       append(file, bytes_of(std::string_view(tensor.name)));
       append(file, bytes_of(static_cast<std::uint32_t>(tensor.dims.size())));
@@ -154,8 +159,11 @@ class GgufBuilder {
     return (bytes + alignment - 1) / alignment * alignment;
   }
 
-  std::uint64_t n_keys_ = 0;
-  std::vector<std::byte> keys_;
+  struct Key {
+    std::string name;
+    std::vector<std::byte> record;  // name, type and value as in the file
+  };
+  std::vector<Key> keys_;
 };
 
 }  // namespace tern::test

@@ -1,0 +1,160 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "kernels/dispatch.h"
+#include "tests/engine/model_file.h"
+
+namespace tern {
+namespace {
+
+using test::all_logits;
+using test::ModelFile;
+
+std::vector<Token> some_tokens(std::size_t n) {
+  std::vector<Token> tokens(n);
+  for (std::size_t i = 0; i < n; ++i) tokens[i] = static_cast<Token>(i * 37 % 250);
+  return tokens;
+}
+
+struct Variant {
+  const char* architecture;
+  const char* type;
+  bool one_scale;
+};
+
+class EveryModel : public testing::TestWithParam<Variant> {
+ protected:
+  ModelFile file_{test::TinyModelOptions{.architecture = GetParam().architecture,
+                                         .type = GetParam().type,
+                                         .one_scale = GetParam().one_scale,
+                                         .tied_embeddings = GetParam().one_scale}};
+};
+
+TEST_P(EveryModel, PromptInBatchesEqualsTokenByToken) {
+  const auto model = file_.open();
+  const std::vector<Token> tokens = some_tokens(45);
+  Session one_by_one(model, {.threads = 1, .batch = 1});
+  const std::vector<float> expected = all_logits(one_by_one, tokens);
+  for (const std::size_t batch : {2u, 7u, 32u, 64u}) {
+    for (const unsigned threads : {1u, 2u, 3u}) {
+      Session session(model, {.threads = threads, .batch = batch});
+      EXPECT_EQ(all_logits(session, tokens), expected) << "batch " << batch << ", threads " << threads;
+    }
+  }
+}
+
+TEST_P(EveryModel, EveryKernelGivesTheSameBits) {
+  const std::vector<Token> tokens = some_tokens(40);
+  Session reference(file_.open("reference"), {.threads = 1});
+  const std::vector<float> expected = all_logits(reference, tokens);
+  for (const kernels::TernaryKernel* kernel : kernels::runnable_ternary_kernels(kernels::usable_isa())) {
+    const auto model = file_.open(kernel->name);
+    EXPECT_EQ(model->summary().decode_kernel, kernel->name);
+    Session session(model, {.threads = 2});
+    EXPECT_EQ(all_logits(session, tokens), expected) << kernel->name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engine, EveryModel,
+                         testing::Values(Variant{"bitnet", "TQ2_0", true}, Variant{"bitnet", "I2_S", true},
+                                         Variant{"bitnet-b1.58", "TQ1_0", true},
+                                         Variant{"bitnet-b1.58", "TQ2_0", false}, Variant{"llama", "TQ1_0", false},
+                                         Variant{"llama", "I2_S", true}, Variant{"qwen3", "TQ2_0", true},
+                                         Variant{"qwen3", "F16", true}),
+                         [](const auto& test) {
+                           std::string name = std::string(test.param.architecture) + "_" + test.param.type;
+                           std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
+                           return name + (test.param.one_scale ? "" : "_block_scales");
+                         });
+
+TEST(Session, ContinuesWhereItStopped) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  const std::vector<Token> tokens = some_tokens(20);
+  Session whole(model, {});
+  const auto expected = whole.evaluate(tokens);
+  Session parts(model, {});
+  static_cast<void>(parts.evaluate(std::span(tokens).first(13)));
+  const auto logits = parts.evaluate(std::span(tokens).subspan(13));
+  EXPECT_TRUE(std::equal(logits.begin(), logits.end(), expected.begin(), expected.end()));
+  EXPECT_EQ(parts.position(), 20u);
+  EXPECT_EQ(parts.stats().logits_hash, whole.stats().logits_hash);
+}
+
+TEST(Session, RewindForgets) {
+  const ModelFile file(test::TinyModelOptions{});
+  Session session(file.open(), {});
+  const std::vector<Token> tokens = some_tokens(10);
+  const std::vector<float> first = all_logits(session, tokens);
+  session.rewind(4);
+  EXPECT_EQ(session.position(), 4u);
+  static_cast<void>(session.evaluate(std::vector<Token>{1, 2, 3}));
+  session.rewind(0);
+  EXPECT_EQ(all_logits(session, tokens), first);
+  EXPECT_THROW(session.rewind(11), Error);
+}
+
+TEST(Session, RefusesWhatItCanNotHoldAndStaysAsItWas) {
+  const ModelFile file(test::TinyModelOptions{});
+  Session session(file.open(), {.context = 8});
+  static_cast<void>(session.evaluate(some_tokens(6)));
+  EXPECT_THROW(static_cast<void>(session.evaluate(some_tokens(3))), Error);
+  EXPECT_THROW(static_cast<void>(session.evaluate({})), Error);
+  EXPECT_THROW(static_cast<void>(session.evaluate(std::vector<Token>{-1})), Error);
+  EXPECT_THROW(static_cast<void>(session.evaluate(std::vector<Token>{1 << 20})), Error);
+  EXPECT_EQ(session.position(), 6u);
+  static_cast<void>(session.evaluate(some_tokens(2)));
+  EXPECT_EQ(session.position(), session.context());
+}
+
+TEST(Session, StopsBetweenBatchesWhenAsked) {
+  const ModelFile file(test::TinyModelOptions{});
+  Session session(file.open(), {.batch = 4});
+  int asked = 0;
+  EXPECT_TRUE(session.evaluate(some_tokens(20), [&] { return ++asked < 3; }).empty());
+  EXPECT_EQ(session.position(), 12u);
+}
+
+TEST(Session, SharesOneModelBetweenThreads) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  const std::vector<Token> tokens = some_tokens(30);
+  std::vector<std::vector<float>> results(3);
+  std::vector<std::thread> users;
+  for (std::vector<float>& result : results) {
+    users.emplace_back([&] {
+      Session session(model, {.threads = 2, .batch = 8});
+      result = all_logits(session, tokens);
+    });
+  }
+  for (std::thread& user : users) user.join();
+  EXPECT_EQ(results[1], results[0]);
+  EXPECT_EQ(results[2], results[0]);
+}
+
+TEST(Session, CountsWhatItDoes) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  Session session(model, {});
+  static_cast<void>(session.evaluate(some_tokens(10)));
+  static_cast<void>(session.evaluate(std::vector<Token>{5}));
+  const SessionStats stats = session.stats();
+  EXPECT_EQ(stats.prompt_tokens, 10u);
+  EXPECT_EQ(stats.decode_tokens, 1u);
+  // 11 positions of f16 keys and values on top of the weights
+  EXPECT_EQ(stats.decode_bytes, model->summary().bytes_read_per_token + 11 * model->summary().kv_bytes_per_token_f16);
+  EXPECT_GT(stats.decode_seconds, 0.0);
+}
+
+TEST(Session, RefusesAnEmptyContextAndOneBeyondMemory) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  EXPECT_EQ(Session(model, {}).context(), 128u);
+  EXPECT_THROW(Session(model, {.context = std::size_t{1} << 50}), Error);
+}
+
+}  // namespace
+}  // namespace tern

@@ -37,28 +37,19 @@ struct Avx2Bytes {
 
 /// 16-bit sums of 32 tokens.
 struct Avx2Tokens {
-  __m256i a, b;
+  HalfTokens a, b;
 
-  static Avx2Tokens zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Avx2Tokens load(const std::int16_t* p) {
-    const auto* v = reinterpret_cast<const __m256i*>(p);
-    return {_mm256_load_si256(v), _mm256_load_si256(v + 1)};
-  }
+  static Avx2Tokens zero() { return {HalfTokens::zero(), HalfTokens::zero()}; }
+  static Avx2Tokens load(const std::int16_t* p) { return {HalfTokens::load(p), HalfTokens::load(p + 16)}; }
   void store(std::int16_t* p) const {
-    auto* v = reinterpret_cast<__m256i*>(p);
-    _mm256_store_si256(v, a);
-    _mm256_store_si256(v + 1, b);
+    a.store(p);
+    b.store(p + 16);
   }
-  static Avx2Tokens add(Avx2Tokens x, Avx2Tokens y) { return {_mm256_add_epi16(x.a, y.a), _mm256_add_epi16(x.b, y.b)}; }
-  static Avx2Tokens sub(Avx2Tokens x, Avx2Tokens y) { return {_mm256_sub_epi16(x.a, y.a), _mm256_sub_epi16(x.b, y.b)}; }
-  /// Adds to 32 sums of 32 bits.
+  static Avx2Tokens add(Avx2Tokens x, Avx2Tokens y) { return {HalfTokens::add(x.a, y.a), HalfTokens::add(x.b, y.b)}; }
+  static Avx2Tokens sub(Avx2Tokens x, Avx2Tokens y) { return {HalfTokens::sub(x.a, y.a), HalfTokens::sub(x.b, y.b)}; }
   void add_to(std::int32_t* p) const {
-    const __m128i parts[] = {_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1), _mm256_castsi256_si128(b),
-                             _mm256_extracti128_si256(b, 1)};
-    auto* v = reinterpret_cast<__m256i*>(p);
-    for (std::size_t i = 0; i < 4; ++i) {
-      _mm256_store_si256(v + i, _mm256_add_epi32(_mm256_load_si256(v + i), _mm256_cvtepi16_epi32(parts[i])));
-    }
+    a.add_to(p);
+    b.add_to(p + 16);
   }
 };
 

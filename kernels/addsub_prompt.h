@@ -9,6 +9,8 @@
 //     table of a group   | pattern 0: 32 x int16 | pattern 1: 32 x int16 | ... | pattern 80 |    81 x 64 B
 //     pattern            (t0 + 1) + 3 (t1 + 1) + 9 (t2 + 1) + 27 (t3 + 1)
 //
+// Blocks of at most 16 tokens use the first half of every entry, with the class HalfTokens.
+//
 // A pass covers six groups, whose tables (30 KB) stay in the first cache while all rows go by.
 
 #include <immintrin.h>
@@ -133,6 +135,25 @@ void prompt_prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols
 }
 
 // --- product ----------------------------------------------------------------------------------------------------
+
+/// 16-bit sums of 16 tokens: what a class L offers, for the token blocks that fill at most half of it.
+struct HalfTokens {
+  __m256i v;
+
+  static HalfTokens zero() { return {_mm256_setzero_si256()}; }
+  static HalfTokens load(const std::int16_t* p) { return {_mm256_load_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(std::int16_t* p) const { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static HalfTokens add(HalfTokens a, HalfTokens b) { return {_mm256_add_epi16(a.v, b.v)}; }
+  static HalfTokens sub(HalfTokens a, HalfTokens b) { return {_mm256_sub_epi16(a.v, b.v)}; }
+  /// Adds to 16 sums of 32 bits.
+  void add_to(std::int32_t* p) const {
+    auto* sums = reinterpret_cast<__m256i*>(p);
+    const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(v));
+    const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, 1));
+    _mm256_store_si256(sums, _mm256_add_epi32(_mm256_load_si256(sums), low));
+    _mm256_store_si256(sums + 1, _mm256_add_epi32(_mm256_load_si256(sums + 1), high));
+  }
+};
 
 /// Tables and sums of one panel of rows and one token block, all in the thread's scratch.
 struct Panel {
@@ -328,7 +349,8 @@ void prompt_multiply(const TernaryProduct& p) {
     const std::uint8_t* weights = p.weights + row / rows64::kRows * rows64::block_bytes(p.cols);
     const std::uint8_t* token_block = p.operand;
     for (std::size_t t = 0; t < p.n_tokens; t += kTokens, token_block += token_block_bytes(p.cols)) {
-      sum_panel<L>(weights, token_block, p.cols, n_blocks, panel);
+      const auto sum = p.n_tokens - t <= kTokens / 2 ? sum_panel<HalfTokens> : sum_panel<L>;
+      sum(weights, token_block, p.cols, n_blocks, panel);
       write_sums(panel.wide, {p.y + t * p.y_stride + row, p.y_stride, n_rows, p.n_tokens - t});
     }
   }

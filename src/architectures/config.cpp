@@ -116,6 +116,10 @@ void read_heads(const Keys& keys, Config& c) {
     fail(ErrorKind::kBadFile, "{}: {} heads do not divide the embedding length {}", source, c.n_heads, c.dim);
   }
   c.head_dim = keys.count_or("attention.key_length", kMaxHeadDim, c.dim / c.n_heads);
+  if (c.n_heads * c.head_dim > kMaxDim) {
+    fail(ErrorKind::kBadFile, "{}: {} heads of {} elements: expected at most {} together", source, c.n_heads,
+         c.head_dim, kMaxDim);
+  }
   const std::size_t value_length = keys.count_or("attention.value_length", kMaxHeadDim, c.head_dim);
   if (value_length != c.head_dim) {
     fail(ErrorKind::kUnsupported, "{}: keys of {} and values of {} elements: expected the same", source, c.head_dim,

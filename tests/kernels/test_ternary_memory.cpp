@@ -1,42 +1,14 @@
 // Kernels read and write nothing but what the contract in kernels.h grants.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "tests/kernels/guarded_array.h"
 #include "tests/kernels/ternary_case.h"
 
 namespace tern::kernels::test {
 namespace {
-
-/// Memory that ends right before a page that must not be touched.
-class GuardedBuffer {
- public:
-  explicit GuardedBuffer(std::size_t size) : size_(size) {
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    usable_ = (size + page - 1) / page * page;
-    mapped_ = usable_ + page;
-    void* p = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) {
-      throw std::bad_alloc();
-    }
-    base_ = static_cast<std::uint8_t*>(p);
-    mprotect(base_ + usable_, page, PROT_NONE);
-  }
-  ~GuardedBuffer() { munmap(base_, mapped_); }
-  GuardedBuffer(const GuardedBuffer&) = delete;
-  GuardedBuffer& operator=(const GuardedBuffer&) = delete;
-
-  [[nodiscard]] std::uint8_t* data() const { return base_ + usable_ - size_; }
-
- private:
-  std::uint8_t* base_ = nullptr;
-  std::size_t size_;
-  std::size_t usable_ = 0;
-  std::size_t mapped_ = 0;
-};
 
 constexpr std::size_t kCanaryBytes = 256;
 constexpr std::uint8_t kCanary = 0xC7;
@@ -69,11 +41,10 @@ TEST_P(EveryPhaseMemory, ReadsNothingBehindTheActivations) {
   const TernaryRoutine& routine = GetParam().routine();
   for (const auto& [rows, cols, tokens] : kShapes) {
     const Case c = random_case(rows, cols, tokens, 21);
-    const GuardedBuffer x(c.x.size());
-    std::memcpy(x.data(), c.x.data(), c.x.size());
+    GuardedArray<std::int8_t> x(c.x);
     AlignedBuffer<std::uint8_t> operand(routine.operand_bytes(tokens, cols));
     std::ranges::fill(operand.span(), std::uint8_t{0xA5});
-    routine.prepare(reinterpret_cast<const std::int8_t*>(x.data()), tokens, cols, 0, 1, operand.data());
+    routine.prepare(x.data(), tokens, cols, 0, 1, operand.data());
     const AlignedBuffer<std::uint8_t> weights = pack(*GetParam().kernel->layout, c);
     AlignedBuffer<std::uint8_t> scratch(routine.scratch_bytes(cols));
     std::vector<std::int32_t> y(tokens * rows);
@@ -87,7 +58,7 @@ TEST_P(EveryPhaseMemory, ReadsAtMost64BytesBehindTheWeights) {
   for (const auto& [rows, cols, tokens] : kShapes) {
     const Case c = random_case(rows, cols, tokens, 22);
     const AlignedBuffer<std::uint8_t> packed = pack(*GetParam().kernel->layout, c);
-    const GuardedBuffer weights(packed.size() + 64);
+    GuardedArray<std::uint8_t> weights(packed.size() + 64);
     std::memcpy(weights.data(), packed.data(), packed.size());
     const AlignedBuffer<std::uint8_t> operand = prepare(routine, c, 1);
     AlignedBuffer<std::uint8_t> scratch(routine.scratch_bytes(cols));

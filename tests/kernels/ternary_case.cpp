@@ -1,6 +1,8 @@
 #include "tests/kernels/ternary_case.h"
 
 #include <algorithm>
+#include <iterator>
+#include <random>
 #include <sstream>
 
 namespace tern::kernels::test {

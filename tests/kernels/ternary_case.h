@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <random>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -50,13 +50,14 @@ struct Cut {
 /// Every kernel of this binary that this processor can run.
 [[nodiscard]] std::vector<const TernaryKernel*> kernels_here();
 
-/// One kernel in one phase; prints as "addsub_avx2_prompt".
+/// One kernel in one phase.
 struct Phase {
   const TernaryKernel* kernel;
   bool prompt;
 
   [[nodiscard]] const TernaryRoutine& routine() const { return prompt ? kernel->prompt : kernel->decode; }
-  [[nodiscard]] std::string name() const;
+  [[nodiscard]] std::string name() const;                                               // "addsub_avx2_prompt"
+  friend void PrintTo(const Phase& phase, std::ostream* out) { *out << phase.name(); }  // for GoogleTest
 };
 [[nodiscard]] std::vector<Phase> phases_here();
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <random>
 
 #include "tests/kernels/ternary_case.h"
 

@@ -10,7 +10,7 @@
 /// Which kernels this binary holds, which of them this machine can run, and which one to take.
 namespace tern::kernels {
 
-[[nodiscard]] std::string_view to_string(Isa isa) noexcept;        // "scalar", "baseline", "avx2", "avx512", "avx512vnni"
+[[nodiscard]] std::string_view to_string(Isa isa) noexcept;  // "scalar", "baseline", "avx2", "avx512", "avx512vnni"
 [[nodiscard]] std::string_view to_string(Family family) noexcept;  // "reference", "addsub", "dot"
 
 /// All kernels in this binary, best first; the reference kernel is the last.

@@ -78,8 +78,8 @@ struct TernaryKernel {
   Family family;
   Isa isa;
   const TernaryLayout* layout;
-  TernaryRoutine decode;  ///< for one token
-  TernaryRoutine prompt;  ///< for many tokens
+  TernaryRoutine decode;          ///< for one token
+  TernaryRoutine prompt;          ///< for many tokens
   std::size_t min_prompt_tokens;  ///< fewer tokens than this go through `decode` one by one
 };
 
@@ -124,8 +124,8 @@ struct FloatKernels {
   /// y[r] = rows[r] . x for r < n_rows.  rows: (n_rows, n) with `stride` elements from row to row; x: (n).
   void (*dot_rows_f32)(const float* rows, std::size_t stride, std::size_t n_rows, const float* x, std::size_t n,
                        float* y);
-  void (*dot_rows_f16)(const std::uint16_t* rows, std::size_t stride, std::size_t n_rows, const float* x,
-                       std::size_t n, float* y);
+  void (*dot_rows_f16)(const std::uint16_t* rows, std::size_t stride, std::size_t n_rows, const float* x, std::size_t n,
+                       float* y);
 
   /// scores[i] = exp(scores[i] - max) * (1 / sum of these).  scores: (n), n > 0.
   void (*softmax)(float* scores, std::size_t n);

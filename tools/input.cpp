@@ -29,20 +29,57 @@ std::string read_all(std::FILE* file, std::string_view name) {
   return text;
 }
 
+constexpr std::string_view kEscapeNames = "nrt\"'\\";
+constexpr std::string_view kEscapedBytes = "\n\r\t\"'\\";
+static_assert(kEscapeNames.size() == kEscapedBytes.size());
+
+/// The byte of a text that begins with \xNN, two hexadecimal digits.
+std::optional<unsigned char> parse_hex_escape(std::string_view text) {
+  if (text.size() < 4 || !text.starts_with("\\x")) return std::nullopt;
+  unsigned char byte = 0;
+  const auto [end, error] = std::from_chars(text.data() + 2, text.data() + 4, byte, 16);
+  if (error != std::errc{} || end != text.data() + 4) return std::nullopt;
+  return byte;
+}
+
 }  // namespace
 
 void TextSource::declare(CLI::App& app, const std::string& what) {
   text_ = app.add_option("-p,--prompt,text", argument, what)->type_name("TEXT");
   app.add_option("-f,--file", file, what + " from a file, - for standard input")->type_name("FILE")->excludes(text_);
+  app.add_flag("-e,--escapes", escapes, "Turn \\n, \\t, \\xNN and their like in the text into characters");
 }
 
 std::string TextSource::read() const {
+  std::string text = read_plain();
+  return escapes ? interpret_escapes(text) : text;
+}
+
+std::string TextSource::read_plain() const {
   if (is_argument()) return argument;
   if (!file.empty()) return read_file(file);
   if (::isatty(STDIN_FILENO) != 0) {
     throw Error(ErrorKind::kInvalidArgument, "no text: give it as an argument, with -f FILE, or on standard input");
   }
   return read_file("-");
+}
+
+std::string interpret_escapes(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = text.substr(i);
+    const auto named = rest.size() < 2 || rest[0] != '\\' ? std::string_view::npos : kEscapeNames.find(rest[1]);
+    if (named != std::string_view::npos) {
+      plain += kEscapedBytes[named];
+      i += 1;
+    } else if (const auto byte = parse_hex_escape(rest)) {
+      plain += static_cast<char>(*byte);
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
 }
 
 std::string read_file(const std::string& path) {

@@ -14,19 +14,25 @@ namespace tern::tools {
 /// Where a command's text comes from: an argument, a file, or standard input.
 struct TextSource {
   std::string argument;
-  std::string file;  ///< "-" is standard input
+  std::string file;      ///< "-" is standard input
+  bool escapes = false;  ///< turn \n, \t and their like in the text into characters
 
-  /// Adds TEXT (also -p) and -f to a command.
+  /// Adds TEXT (also -p), -f and -e to a command.
   void declare(CLI::App& app, const std::string& what);
-  /// The text, byte for byte.
+  /// The text, byte for byte but for escapes.
   ///
   /// Errors    Error(kInvalidArgument): several sources or none; Error(kIo)
   [[nodiscard]] std::string read() const;
   [[nodiscard]] bool is_argument() const { return text_ != nullptr && text_->count() > 0; }
 
  private:
+  [[nodiscard]] std::string read_plain() const;
+
   CLI::Option* text_ = nullptr;
 };
+
+/// Turns \n, \r, \t, \", \', \\ and \xNN into the characters they stand for; other backslashes stay.
+[[nodiscard]] std::string interpret_escapes(std::string_view text);
 
 /// A whole file; "-" is standard input.
 ///

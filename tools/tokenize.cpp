@@ -53,7 +53,8 @@ void print_tokens(const Tokenizer& tokenizer, const std::vector<Token>& tokens, 
 }
 
 /// {"text":"...","special":false} -> {"ids":[...]}
-std::string answer_line(const Tokenizer& tokenizer, std::string_view line, std::size_t number, EncodeOptions encode) {
+std::string answer_line(const Tokenizer& tokenizer, std::string_view line, std::size_t number,
+                        const TokenizeOptions& options) {
   const Json request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   const bool has_text = request.is_object() && request.contains("text") && request["text"].is_string();
   const bool special_is_bool = has_text && (!request.contains("special") || request["special"].is_boolean());
@@ -61,18 +62,22 @@ std::string answer_line(const Tokenizer& tokenizer, std::string_view line, std::
     throw Error(ErrorKind::kInvalidArgument,
                 fmt::format("line {}: expected {{\"text\": STRING, \"special\": BOOL}}", number));
   }
+  EncodeOptions encode = options.encode;
   encode.parse_special = request.value("special", encode.parse_special);
-  return to_line({{"ids", tokenizer.encode(request["text"].get<std::string>(), encode)}});
+  const std::string text = request["text"].get<std::string>();
+  return to_line({{"ids", tokenizer.encode(options.text.escapes ? interpret_escapes(text) : text, encode)}});
 }
 
 void answer_lines(const Tokenizer& tokenizer, const TokenizeOptions& options) {
-  const std::string input = options.text.read();
+  TextSource lines = options.text;
+  lines.escapes = false;  // these are JSON's; ours are inside its strings
+  const std::string input = lines.read();
   std::size_t number = 0;
   for (std::size_t begin = 0; begin < input.size();) {
     const std::size_t end = std::min(input.find('\n', begin), input.size());
     const std::string_view line = std::string_view(input).substr(begin, end - begin);
     ++number;
-    if (!line.empty()) print(answer_line(tokenizer, line, number, options.encode));
+    if (!line.empty()) print(answer_line(tokenizer, line, number, options));
     begin = end + 1;
   }
 }

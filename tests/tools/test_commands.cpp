@@ -34,6 +34,16 @@ TEST_F(Commands, TokenizeAnswersLines) {
   EXPECT_EQ(outcome.out, "{\"ids\":[100]}\n{\"ids\":[0]}\n{\"ids\":[]}\n");
 }
 
+TEST_F(Commands, EscapesAreInterpretedOnlyWhenAsked) {
+  // "\n" is one byte, 10, or a backslash and an n; an unknown or cut escape stays as it is.
+  EXPECT_EQ(run_tern(with_model("tokenize", {"--ids", "-e", "\\n\\x61\\\\"})).out, "13 100 95\n");
+  EXPECT_EQ(run_tern(with_model("tokenize", {"--ids", "\\n"})).out, "95 113\n");
+  EXPECT_EQ(run_tern(with_model("tokenize", {"--ids", "-e", "\\q\\x6"})).out, "95 116 95 123 57\n");
+  const Outcome lines =
+      run_tern({.arguments = with_model("tokenize", {"--jsonl", "-e"}), .input = "{\"text\":\"\\\\n\\n\"}\n"});
+  EXPECT_EQ(lines.out, "{\"ids\":[13,13]}\n") << lines.err;
+}
+
 TEST_F(Commands, TokenizeNamesABadLine) {
   for (const char* line : {"nonsense", "[1]", "{\"special\":true}", "{\"text\":5}", "{\"text\":\"a\",\"special\":1}"}) {
     const Outcome outcome = run_tern(

@@ -80,7 +80,7 @@ struct TernaryKernel {
   const TernaryLayout* layout;
   TernaryRoutine decode;          ///< for one token
   TernaryRoutine prompt;          ///< for many tokens
-  std::size_t min_prompt_tokens;  ///< fewer tokens than this go through `decode` one by one
+  std::size_t min_prompt_tokens;  ///< fewer tokens than this go through `decode`
 };
 
 /// Float work of a forward pass.

@@ -125,18 +125,12 @@ void multiply_group(const Compute& compute, const Operand& operand, std::span<co
   });
 }
 
-/// A batch goes through the kernel's prompt routine, unless it is so small that token after token is quicker.
+/// A small batch goes through the decode routine too, which reads the weights once for all of its tokens.
 void project_ternary(const Compute& compute, MatrixView x, std::span<const Projection> group) {
   const TernaryMatrix& first = *group[0].linear->ternary;
-  if (x.rows >= first.kernel->min_prompt_tokens) {
-    multiply_group(compute, prepare(compute, first.kernel->prompt, x, first.block_cols), group);
-    return;
-  }
-  for (std::size_t t = 0; t < x.rows; ++t) {
-    std::vector<Projection> one_token(group.begin(), group.end());
-    for (Projection& p : one_token) p.y = {p.y.row(t), 1, p.y.cols};
-    multiply_group(compute, prepare(compute, first.kernel->decode, {x.row(t), 1, x.cols}, first.block_cols), one_token);
-  }
+  const kernels::TernaryKernel& kernel = *first.kernel;
+  const TernaryRoutine& routine = x.rows < kernel.min_prompt_tokens ? kernel.decode : kernel.prompt;
+  multiply_group(compute, prepare(compute, routine, x, first.block_cols), group);
 }
 
 void project_dense(const Compute& compute, MatrixView x, const Projection& projection) {

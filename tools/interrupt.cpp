@@ -7,10 +7,10 @@ namespace {
 
 volatile std::sig_atomic_t interrupt_requested = 0;
 
-void set_action(void (*handler)(int), int flags) {
+void set_action(void (*handler)(int), unsigned flags) {
   struct sigaction action {};
   action.sa_handler = handler;
-  action.sa_flags = flags;
+  action.sa_flags = static_cast<int>(flags);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
 }

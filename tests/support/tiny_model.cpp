@@ -1,5 +1,6 @@
 #include "tests/support/tiny_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <set>
@@ -250,12 +251,12 @@ GgufBuilder::Tensor& find_tensor(GgufBuilder& model, std::string_view name) {
 GgufBuilder make_tiny_model(const TinyModelOptions& options) {
   GgufBuilder model;
   add_hyper_parameters(model, options);
-  const std::size_t n_tokens = add_vocabulary(model);
+  const std::size_t n_rows = std::max(add_vocabulary(model), options.vocab_rows);
   TensorMaker make(options, model);
-  make.embedding("token_embd", n_tokens, options.dim);
+  make.embedding("token_embd", n_rows, options.dim);
   for (std::size_t layer = 0; layer < options.n_layers; ++layer) add_layer(make, options, layer);
   make.norm("output_norm", options.dim);
-  if (!options.tied_embeddings) make.embedding("output", n_tokens, options.dim);
+  if (!options.tied_embeddings) make.embedding("output", n_rows, options.dim);
   return model;
 }
 

@@ -17,7 +17,9 @@ quietly() {
   fi
 }
 build() {
-  if [ -t 2 ]; then
+  if ninja -C build/release -n | grep -q 'no work to do'; then
+    return
+  elif [ -t 2 ]; then
     NINJA_STATUS="building tern: %p " cmake --build --preset release >&2
   else
     quietly cmake --build --preset release

@@ -66,7 +66,7 @@ void declare_options(CLI::App& app, RunOptions& options) {
   app.footer(kExamples);
   options.model.declare_file(app);
   options.prompt.declare(app, "Text to continue");
-  app.add_option("-n,--tokens", options.generate.max_tokens, "Tokens to generate at most")
+  app.add_option("-n,--max-tokens", options.generate.max_tokens, "Tokens to generate at most")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
       ->type_name("N")
       ->capture_default_str();
@@ -108,8 +108,7 @@ std::string describe(const Session& session, const GenerateResult& result) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
   return fmt::format(
-      "prompt: {} tokens at {:.1f} tok/s; generated: {} tokens at {:.1f} tok/s, reading {:.2f} GB/s; "
-      "kernels {}, {}; threads {}; logits {:016x}\n",
+      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {}, {}, threads {}; logits {:016x}\n",
       stats.prompt_tokens, per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds),
       result.tokens.size(), per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,

@@ -116,9 +116,8 @@ struct Baseline {
   static float64x2_t widen(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
   static float64x2_t widen(const std::int32_t* p) { return vcvtq_f64_s64(vmovl_s32(vld1_s32(p))); }
   static Group<Baseline> narrow(const Group<Baseline, double>& g) {
-    return make_group<Baseline>([&](std::size_t k) {
-      return Floats(vcombine_f32(vcvt_f32_f64(g.r[2 * k]), vcvt_f32_f64(g.r[2 * k + 1])));
-    });
+    return make_group<Baseline>(
+        [&](std::size_t k) { return Floats(vcombine_f32(vcvt_f32_f64(g.r[2 * k]), vcvt_f32_f64(g.r[2 * k + 1]))); });
   }
   static Floats larger(Floats a, Floats b) { return xsimd::select(a > b, a, b); }
   static Floats smaller(Floats a, Floats b) { return xsimd::select(a < b, a, b); }

@@ -1,5 +1,7 @@
 #include "kernels/dispatch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <iterator>

@@ -1,5 +1,4 @@
 // tern inspect: what a model file holds, and what this machine can do with it.
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <map>

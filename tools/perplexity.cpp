@@ -1,5 +1,5 @@
 // tern perplexity: how well a model predicts a text.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>

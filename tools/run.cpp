@@ -1,5 +1,4 @@
 // tern run: continues a text.
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // The tern command: parses the command line, runs one command, and turns errors into one line and an exit status.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <csignal>
 #include <cstdio>

@@ -1,5 +1,4 @@
 // tern tokenize: text to token ids.
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "tern/tern.h"

@@ -3,7 +3,7 @@
 /// Source    Ma et al. 2024, arXiv:2402.17764; the extra norms are SubLN, Wang et al. 2022, arXiv:2210.06423
 #include "src/architectures/bitnet.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "src/architectures/blocks.h"
 #include "src/architectures/builders.h"

@@ -1,7 +1,7 @@
 /// Llama with ternary layers (Llama3-8B-1.58, Falcon3-1.58bit, Falcon-E).
 /// Source    Touvron et al. 2023, arXiv:2302.13971, section 2.2. GGUF stores the rows of q and k so that the pairs of
 ///           RoPE are neighbours.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "src/architectures/blocks.h"
 #include "src/architectures/builders.h"

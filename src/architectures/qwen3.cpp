@@ -1,7 +1,7 @@
 /// Qwen3 with ternary layers (Ternary-Bonsai): a Llama-like decoder that normalises every query and key head before
 /// rotating it. n_heads * head_dim need not equal dim.
 /// Source    Yang et al. 2025, arXiv:2505.09388, section 2
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "src/architectures/blocks.h"
 #include "src/architectures/builders.h"

@@ -1,18 +1,18 @@
 #pragma once
 
-#include <fmt/format.h>
-
-#include <string>
-#include <utility>
+#include <fmt/core.h>
 
 #include "tern/error.h"
 
 namespace tern {
 
+/// fail() with its arguments packed: formatting is compiled once, not in every file that can fail.
+[[noreturn]] void vfail(ErrorKind kind, fmt::string_view format, fmt::format_args args);
+
 /// Throws Error(kind) with a formatted one-line message.
 template <typename... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
-  throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
+  vfail(kind, format, fmt::make_format_args(args...));
 }
 
 }  // namespace tern

@@ -1,6 +1,6 @@
 #include "tern/metadata.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 

@@ -1,6 +1,5 @@
 #include <set>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "src/engine/loaded_model.h"

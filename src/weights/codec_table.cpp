@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "src/base/checked_math.h"
 #include "src/weights/codecs.h"

@@ -73,18 +73,32 @@ struct Pass {
   Activations::Views act;
 };
 
+/// Embedding, output norm and head, which surround the layers of every decoder.
+struct OuterWeights {
+  const nn::Linear* embedding = nullptr;  // (vocab_size, dim)
+  const nn::Linear* head = nullptr;       // (vocab_size, dim); the embedding itself when the file has no output.weight
+  std::span<const float> output_norm;     // (dim)
+};
+
 /// A model's layers. Immutable; forward() may run in several sessions at once.
 class Architecture {
  public:
   virtual ~Architecture() = default;
-  [[nodiscard]] virtual const Config& config() const noexcept = 0;
   /// Runs all layers: leaves the final hidden state, after the output norm, in pass.act.x, (n_tokens, dim), and the
   /// tokens' keys and values in pass.kv.
   virtual void forward(Pass& pass) const = 0;
+
+  [[nodiscard]] const Config& config() const noexcept { return config_; }
   /// Logits = head @ hidden state. (vocab_size, dim)
-  [[nodiscard]] virtual const nn::Linear& head() const noexcept = 0;
+  [[nodiscard]] const nn::Linear& head() const noexcept { return *outer_.head; }
   /// (vocab_size, dim)
-  [[nodiscard]] virtual const nn::Linear& embedding() const noexcept = 0;
+  [[nodiscard]] const nn::Linear& embedding() const noexcept { return *outer_.embedding; }
+
+ protected:
+  Architecture(const Config& config, const OuterWeights& outer) : config_(config), outer_(outer) {}
+
+  Config config_;
+  OuterWeights outer_;
 };
 
 /// An entry of the table: builds an architecture, asking the store for its tensors.

@@ -25,10 +25,8 @@ struct Layer {
 
 class Bitnet final : public Architecture {
  public:
-  Bitnet(const format::Gguf& gguf, std::string_view name, nn::WeightStore& weights, nn::Activation activation)
-      : config_(read_config(gguf, name, nn::RopePairing::kNeox, weights)), activation_(activation) {
-    const Config& c = config_;
-    outer_ = load_outer(weights, gguf, c);
+  Bitnet(const Config& c, nn::Activation activation, const format::Gguf& gguf, nn::WeightStore& weights)
+      : Architecture(c, load_outer(weights, gguf, c)), activation_(activation) {
     for (std::size_t i = 0; i < c.n_layers; ++i) {
       const std::string prefix = fmt::format("blk.{}.", i);
       layers_.push_back({.attn_norm = weights.vector(prefix + "attn_norm", c.dim),
@@ -60,14 +58,8 @@ class Bitnet final : public Architecture {
     nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
   }
 
-  [[nodiscard]] const Config& config() const noexcept override { return config_; }
-  [[nodiscard]] const nn::Linear& head() const noexcept override { return *outer_.head; }
-  [[nodiscard]] const nn::Linear& embedding() const noexcept override { return *outer_.embedding; }
-
  private:
-  Config config_;
   nn::Activation activation_;
-  OuterWeights outer_{};
   std::vector<Layer> layers_;
 };
 
@@ -87,7 +79,8 @@ nn::Activation named_activation(const format::Metadata& metadata, std::string_vi
 std::unique_ptr<Architecture> build_bitnet_graph(const format::Gguf& gguf, nn::WeightStore& weights,
                                                  nn::Activation activation) {
   const std::string_view name = *gguf.metadata.string("general.architecture");
-  return std::make_unique<Bitnet>(gguf, name, weights, named_activation(gguf.metadata, name, activation));
+  const Config config = read_config(gguf, name, nn::RopePairing::kNeox, weights);
+  return std::make_unique<Bitnet>(config, named_activation(gguf.metadata, name, activation), gguf, weights);
 }
 
 std::unique_ptr<Architecture> build_bitnet(const format::Gguf& gguf, nn::WeightStore& weights) {

@@ -25,13 +25,6 @@ struct FeedForwardWeights {
   const nn::Linear* down;  // (dim, ffn_dim)
 };
 
-/// Embedding, output norm and head, which surround the layers.
-struct OuterWeights {
-  const nn::Linear* embedding;         // (vocab_size, dim)
-  const nn::Linear* head;              // (vocab_size, dim); the embedding itself when the file has no output.weight
-  std::span<const float> output_norm;  // (dim)
-};
-
 /// `prefix` is "blk.N.".
 [[nodiscard]] AttentionWeights load_attention(nn::WeightStore& weights, const std::string& prefix, const Config& c);
 [[nodiscard]] FeedForwardWeights load_feed_forward(nn::WeightStore& weights, const std::string& prefix,

@@ -19,10 +19,8 @@ struct Layer {
 
 class Llama final : public Architecture {
  public:
-  Llama(const format::Gguf& gguf, nn::WeightStore& weights)
-      : config_(read_config(gguf, "llama", nn::RopePairing::kNorm, weights)) {
-    const Config& c = config_;
-    outer_ = load_outer(weights, gguf, c);
+  Llama(const Config& c, const format::Gguf& gguf, nn::WeightStore& weights)
+      : Architecture(c, load_outer(weights, gguf, c)) {
     for (std::size_t i = 0; i < c.n_layers; ++i) {
       const std::string prefix = fmt::format("blk.{}.", i);
       layers_.push_back({.attn_norm = weights.vector(prefix + "attn_norm", c.dim),
@@ -50,20 +48,14 @@ class Llama final : public Architecture {
     nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
   }
 
-  [[nodiscard]] const Config& config() const noexcept override { return config_; }
-  [[nodiscard]] const nn::Linear& head() const noexcept override { return *outer_.head; }
-  [[nodiscard]] const nn::Linear& embedding() const noexcept override { return *outer_.embedding; }
-
  private:
-  Config config_;
-  OuterWeights outer_{};
   std::vector<Layer> layers_;
 };
 
 }  // namespace
 
 std::unique_ptr<Architecture> build_llama(const format::Gguf& gguf, nn::WeightStore& weights) {
-  return std::make_unique<Llama>(gguf, weights);
+  return std::make_unique<Llama>(read_config(gguf, "llama", nn::RopePairing::kNorm, weights), gguf, weights);
 }
 
 }  // namespace tern::architectures

@@ -21,10 +21,8 @@ struct Layer {
 
 class Qwen3 final : public Architecture {
  public:
-  Qwen3(const format::Gguf& gguf, nn::WeightStore& weights)
-      : config_(read_config(gguf, "qwen3", nn::RopePairing::kNeox, weights)) {
-    const Config& c = config_;
-    outer_ = load_outer(weights, gguf, c);
+  Qwen3(const Config& c, const format::Gguf& gguf, nn::WeightStore& weights)
+      : Architecture(c, load_outer(weights, gguf, c)) {
     for (std::size_t i = 0; i < c.n_layers; ++i) {
       const std::string prefix = fmt::format("blk.{}.", i);
       layers_.push_back({.attn_norm = weights.vector(prefix + "attn_norm", c.dim),
@@ -56,20 +54,14 @@ class Qwen3 final : public Architecture {
     nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
   }
 
-  [[nodiscard]] const Config& config() const noexcept override { return config_; }
-  [[nodiscard]] const nn::Linear& head() const noexcept override { return *outer_.head; }
-  [[nodiscard]] const nn::Linear& embedding() const noexcept override { return *outer_.embedding; }
-
  private:
-  Config config_;
-  OuterWeights outer_{};
   std::vector<Layer> layers_;
 };
 
 }  // namespace
 
 std::unique_ptr<Architecture> build_qwen3(const format::Gguf& gguf, nn::WeightStore& weights) {
-  return std::make_unique<Qwen3>(gguf, weights);
+  return std::make_unique<Qwen3>(read_config(gguf, "qwen3", nn::RopePairing::kNeox, weights), gguf, weights);
 }
 
 }  // namespace tern::architectures

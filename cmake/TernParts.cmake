@@ -21,6 +21,8 @@ endfunction()
 function(tern_add_test name)
   cmake_parse_arguments(PARSE_ARGV 1 test "" "" "SOURCES;PARTS;LABELS;ENVIRONMENT")
   add_executable(${name} ${test_SOURCES})
+  list(PREPEND test_PARTS base) # errors, which every part may throw
+  list(REMOVE_DUPLICATES test_PARTS)
   list(TRANSFORM test_PARTS PREPEND tern_)
   target_link_libraries(${name} PRIVATE tern_internal ${test_PARTS} GTest::gtest GTest::gtest_main)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)

@@ -6,7 +6,9 @@ add_library(tern_internal INTERFACE)
 target_compile_features(tern_internal INTERFACE cxx_std_20)
 target_include_directories(tern_internal INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include"
                                                    "${PROJECT_BINARY_DIR}/include")
-target_link_libraries(tern_internal INTERFACE tern_warnings fmt::fmt xsimd PkgConfig::PCRE2 Threads::Threads)
+# The headers alone: Debian's xsimd target also asks for a library, xtl, that neither it nor we need.
+target_include_directories(tern_internal SYSTEM INTERFACE $<TARGET_PROPERTY:xsimd,INTERFACE_INCLUDE_DIRECTORIES>)
+target_link_libraries(tern_internal INTERFACE tern_warnings fmt::fmt PkgConfig::PCRE2 Threads::Threads)
 
 # tern_add_part(<name> <file>...): adds the files to the library as the target tern_<name>.
 function(tern_add_part name)

@@ -14,7 +14,7 @@ import bpe
 import gguf
 
 PROMPTS = ["Once upon a time", "One day, a little girl named Lily", "Tom and his dog Max went to the park.",
-           "The big bear was sad because", "\"Can I help you?\" asked the bird."]
+           "Sam had a red toy car.", "\"Can I help you?\" asked the bird."]
 
 
 def rms_norm(x, gain, eps):

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -18,14 +19,25 @@ namespace {
 struct CloseFile {
   void operator()(std::FILE* file) const noexcept { std::fclose(file); }
 };
+using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
+
+OpenFile open_file(const std::string& path) {
+  OpenFile file(std::fopen(path.c_str(), "rb"));
+  if (!file) throw Error(ErrorKind::kIo, fmt::format("{}: can not be opened: {}", path, std::strerror(errno)));
+  return file;
+}
+
+void check_read(std::FILE* file, std::string_view name) {
+  if (std::ferror(file) != 0) {
+    throw Error(ErrorKind::kIo, fmt::format("{}: can not be read: {}", name, std::strerror(errno)));
+  }
+}
 
 std::string read_all(std::FILE* file, std::string_view name) {
   std::string text;
   char buffer[1 << 16];
   while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
-  if (std::ferror(file) != 0) {
-    throw Error(ErrorKind::kIo, fmt::format("{}: can not be read: {}", name, std::strerror(errno)));
-  }
+  check_read(file, name);
   return text;
 }
 
@@ -58,10 +70,30 @@ std::string TextSource::read() const {
 std::string TextSource::read_plain() const {
   if (is_argument()) return argument;
   if (!file.empty()) return read_file(file);
-  if (::isatty(STDIN_FILENO) != 0) {
+  require_input();
+  return read_file("-");
+}
+
+void TextSource::require_input() const {
+  if (file.empty() && ::isatty(STDIN_FILENO) != 0) {
     throw Error(ErrorKind::kInvalidArgument, "no text: give it as an argument, with -f FILE, or on standard input");
   }
-  return read_file("-");
+}
+
+void TextSource::for_each_line(const std::function<void(std::string_view line)>& use) const {
+  if (is_argument()) return use(argument);
+  require_input();
+  const bool from_stdin = file.empty() || file == "-";
+  const OpenFile opened = from_stdin ? nullptr : open_file(file);
+  std::FILE* in = from_stdin ? stdin : opened.get();
+  char* line = nullptr;
+  std::size_t capacity = 0;
+  const std::unique_ptr<char*, void (*)(char**)> free_line(&line, [](char** held) { std::free(*held); });
+  for (::ssize_t size = 0; (size = ::getline(&line, &capacity, in)) >= 0;) {
+    const std::string_view text(line, static_cast<std::size_t>(size));
+    use(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text);
+  }
+  check_read(in, from_stdin ? "standard input" : file);
 }
 
 std::string interpret_escapes(std::string_view text) {
@@ -84,9 +116,7 @@ std::string interpret_escapes(std::string_view text) {
 
 std::string read_file(const std::string& path) {
   if (path == "-") return read_all(stdin, "standard input");
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
-  if (!file) throw Error(ErrorKind::kIo, fmt::format("{}: can not be opened: {}", path, std::strerror(errno)));
-  return read_all(file.get(), path);
+  return read_all(open_file(path).get(), path);
 }
 
 template <typename T>

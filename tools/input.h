@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,10 +24,15 @@ struct TextSource {
   ///
   /// Errors    Error(kInvalidArgument): several sources or none; Error(kIo)
   [[nodiscard]] std::string read() const;
+  /// Calls use(line) for every line, as soon as it is there, so that another program may write one and wait.
+  ///
+  /// Errors    as read()
+  void for_each_line(const std::function<void(std::string_view line)>& use) const;
   [[nodiscard]] bool is_argument() const { return text_ != nullptr && text_->count() > 0; }
 
  private:
   [[nodiscard]] std::string read_plain() const;
+  void require_input() const;
 
   CLI::Option* text_ = nullptr;
 };

@@ -7,23 +7,23 @@ namespace {
 
 volatile std::sig_atomic_t interrupt_requested = 0;
 
-void set_action(void (*handler)(int), unsigned flags) {
-  struct sigaction action {};
-  action.sa_handler = handler;
-  action.sa_flags = static_cast<int>(flags);
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-}
+struct sigaction action_before {};
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
   interrupt_requested = 0;
-  // SA_RESETHAND: the second Ctrl-C finds the default action, which ends the process at once.
-  set_action([](int) { interrupt_requested = 1; }, SA_RESETHAND);
+  sigaction(SIGINT, nullptr, &action_before);
+  if (action_before.sa_handler == SIG_IGN) return;  // a job in the background of a script: Ctrl-C is not meant for us
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupt_requested = 1; };
+  // The second Ctrl-C finds the default action, which ends the process at once.
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
 }
 
-InterruptGuard::~InterruptGuard() { set_action(SIG_DFL, 0); }
+InterruptGuard::~InterruptGuard() { sigaction(SIGINT, &action_before, nullptr); }
 
 bool InterruptGuard::requested() const noexcept { return interrupt_requested != 0; }
 

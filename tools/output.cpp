@@ -1,6 +1,7 @@
 #include "tools/output.h"
 
 #include <fmt/core.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,12 @@ void write_to_stdout(const char* data, std::size_t size) {
       size -= static_cast<std::size_t>(written);
     } else if (errno == EPIPE) {
       throw OutputClosed{};
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      // Somebody made the pipe non-blocking: wait until its reader has caught up.
+      struct pollfd writable {
+        STDOUT_FILENO, POLLOUT, 0
+      };
+      static_cast<void>(::poll(&writable, 1, -1));
     } else if (errno != EINTR) {
       throw Error(ErrorKind::kIo, fmt::format("standard output: {}", std::strerror(errno)));
     }

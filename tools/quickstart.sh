@@ -2,9 +2,18 @@
 # From a fresh clone to a text: installs what is missing, builds, and lets the bundled model continue a prompt.
 #   tools/quickstart.sh [PROMPT [OPTION OF tern run]...]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
 
-tools/setup.sh
+prompt="Once upon a time"
+case ${1:-} in
+  "") ;;
+  -h | --help) exec sed -n '2,3s/^# *//p' "$0" ;;
+  -*) ;; # options alone: the default prompt
+  *) prompt=$1 && shift ;;
+esac
+
+"$root/tools/setup.sh"
+cd "$root"
 
 log=build/quickstart.log
 mkdir -p build
@@ -25,9 +34,12 @@ build() {
     quietly cmake --build --preset release
   fi
 }
-[ -f build/release/build.ninja ] || quietly cmake --preset release
+configure() {
+  # Where the distribution's libraries are of other versions, pinned ones are downloaded.
+  cmake --preset release || cmake --preset release -DTERN_FETCH_DEPENDENCIES=ON
+}
+[ -f build/release/build.ninja ] || quietly configure
 build
 
-prompt=${1:-"Once upon a time"}
-[ $# -gt 0 ] && shift
-exec build/release/tools/tern run --echo "$@" -p "$prompt"
+cd "$OLDPWD" # file names among the options are the caller's
+exec "$root/build/release/tools/tern" run -m "$root/models/tern-stories.gguf" --echo "$@" -p "$prompt"

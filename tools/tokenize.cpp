@@ -68,17 +68,11 @@ std::string answer_line(const Tokenizer& tokenizer, std::string_view line, std::
 }
 
 void answer_lines(const Tokenizer& tokenizer, const TokenizeOptions& options) {
-  TextSource lines = options.text;
-  lines.escapes = false;  // these are JSON's; ours are inside its strings
-  const std::string input = lines.read();
   std::size_t number = 0;
-  for (std::size_t begin = 0; begin < input.size();) {
-    const std::size_t end = std::min(input.find('\n', begin), input.size());
-    const std::string_view line = std::string_view(input).substr(begin, end - begin);
+  options.text.for_each_line([&](std::string_view line) {
     ++number;
     if (!line.empty()) print(answer_line(tokenizer, line, number, options));
-    begin = end + 1;
-  }
+  });
 }
 
 int run(const TokenizeOptions& options) {

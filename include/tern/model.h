@@ -56,11 +56,11 @@ struct ModelSummary {
   std::uint64_t n_parameters = 0;
   std::uint64_t n_ternary_weights = 0;
   std::uint64_t file_bytes = 0;
-  std::uint64_t ternary_bytes = 0;         ///< in memory, kernel-ready, scales included
+  std::uint64_t ternary_bytes = 0;         ///< in memory, kernel-ready; with scales once loaded
   std::uint64_t float_bytes = 0;           ///< embedding, head, norms as held in memory or mapped
   std::uint64_t bytes_read_per_token = 0;  ///< weights that one decode step reads
   std::uint64_t kv_bytes_per_token_f16 = 0;
-  std::string ternary_scales;  ///< "tensor", "row", "block 256", ... or "mixed"
+  std::string ternary_scales;  ///< "tensor", "row", "block 256", or several; empty for inspect()
   std::string decode_kernel;   ///< names of the kernels that will run
   std::string prompt_kernel;
   std::string float_kernel;
@@ -82,6 +82,8 @@ class Model {
   /// Errors    Error: kIo (not there, not a file), kBadFile (truncated, contradictory, wrong shape),
   ///           kUnsupported (architecture, type, version; lists what is known), kInvalidArgument (kernel)
   /// Cost      reads every byte of the file once
+  /// Requires  that the file is not changed while the model lives: embedding and head stay mapped. To replace a model
+  ///           file, rename a new one over it.
   [[nodiscard]] static std::shared_ptr<const Model> open(const std::filesystem::path& path,
                                                          const OpenOptions& options = {});
 

@@ -45,7 +45,7 @@ class SessionImpl;
 /// Exact     the logits depend on model, tokens and kv_type only, not on threads, batch or instruction set
 class Session {
  public:
-  /// Errors    Error: kInvalidArgument (context of 0, or too large for memory)
+  /// Errors    Error: kInvalidArgument (context, batch or threads beyond what the machine gives)
   explicit Session(std::shared_ptr<const Model> model, const SessionOptions& options = {});
   ~Session();
   Session(Session&&) noexcept;

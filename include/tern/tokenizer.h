@@ -29,7 +29,7 @@ class TokenizerImpl;
 /// Text to tokens and back, as the model's file describes it (tokenizer.ggml.* keys).
 ///
 /// Threads   immutable; may be shared
-/// Cost      encode is O(n log n) in the bytes of the text, whatever the text
+/// Cost      encode is O(n log n) in the bytes of the text, whatever the text, for a given vocabulary
 class Tokenizer {
  public:
   /// Reads only the tokenizer of a GGUF file; the file need not have tensors.

@@ -56,18 +56,19 @@ class Keys {
 };
 
 /// Features that would change the result and that no architecture here has: refusing beats a wrong text.
-void refuse_unsupported(const Keys& keys, std::size_t context_length) {
+void refuse_unsupported(const Keys& keys) {
   const format::Metadata& metadata = keys.metadata();
   const auto refuse = [&](std::string_view key) {
     fail(ErrorKind::kUnsupported, "{}: key {}: not supported for this architecture", metadata.source(), keys.full(key));
   };
-  for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping", "expert_count",
-                                     "embedding_scale", "residual_scale", "logit_scale"}) {
+  for (const std::string_view key :
+       {"attn_logit_softcapping", "final_logit_softcapping", "embedding_scale", "residual_scale", "logit_scale"}) {
     if (keys.number_or(key, 0.0) != 0.0) refuse(key);
   }
   if (!metadata.boolean(keys.full("attention.causal")).value_or(true)) refuse("attention.causal");
-  const auto window = metadata.integer(keys.full("attention.sliding_window"), kMaxContext);
-  if (window && *window != 0 && *window < context_length) refuse("attention.sliding_window");
+  for (const std::string_view key : {"attention.sliding_window", "expert_count"}) {
+    if (metadata.integer(keys.full(key), kMaxContext).value_or(0) != 0) refuse(key);
+  }
 }
 
 void read_rope_scaling(const Keys& keys, const Config& c, nn::RopeParameters& rope) {
@@ -147,7 +148,7 @@ Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::
   c.context_length = keys.count("context_length", kMaxContext);
   c.vocab_size = vocab_rows(gguf);
   read_heads(keys, c);
-  refuse_unsupported(keys, c.context_length);
+  refuse_unsupported(keys);
 
   const auto eps = gguf.metadata.number(keys.full("attention.layer_norm_rms_epsilon"));
   if (!eps || *eps < 0.0) {

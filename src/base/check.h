@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <new>
+#include <stdexcept>
+
 #include "tern/error.h"
 
 namespace tern {
@@ -13,6 +16,18 @@ namespace tern {
 template <typename... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
   vfail(kind, format, fmt::make_format_args(args...));
+}
+
+/// Runs `work`; running out of memory becomes Error(kInvalidArgument) that says for what.
+template <typename Work>
+auto or_out_of_memory(const char* what, const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    fail(ErrorKind::kInvalidArgument, "not enough memory for {}", what);
+  } catch (const std::length_error&) {  // how a container says the same of an absurd size
+    fail(ErrorKind::kInvalidArgument, "not enough memory for {}", what);
+  }
 }
 
 }  // namespace tern

@@ -8,8 +8,11 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "src/base/check.h"
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
@@ -20,6 +23,8 @@ namespace {
 
 /// About 50 us on a 3 GHz processor: longer than the serial work between two jobs of a forward pass.
 constexpr int kSpinsBeforeSleep = 2000;
+
+constexpr unsigned kMaxThreads = 1024;
 
 void pause_briefly() noexcept {
 #if defined(__x86_64__)
@@ -69,6 +74,14 @@ struct ThreadPool::Shared {
   std::atomic<std::uint32_t> running{0};  // workers that have not finished the present job
   std::vector<std::thread> workers;
 
+  /// Ends the workers, of which there may be fewer than planned.
+  void finish() {
+    stop = true;
+    job.fetch_add(1, std::memory_order_release);
+    job.notify_all();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   void work(unsigned thread) {
     std::uint32_t seen = 0;
     while (true) {
@@ -82,18 +95,22 @@ struct ThreadPool::Shared {
 
 ThreadPool::ThreadPool(unsigned n_threads)
     : shared_(std::make_unique<Shared>()), n_threads_(n_threads == 0 ? default_threads() : n_threads) {
+  if (n_threads_ > kMaxThreads) {
+    fail(ErrorKind::kInvalidArgument, "{} threads: expected at most {}", n_threads_, kMaxThreads);
+  }
   shared_->workers.reserve(n_threads_ - 1);
-  for (unsigned thread = 1; thread < n_threads_; ++thread) {
-    shared_->workers.emplace_back([shared = shared_.get(), thread] { shared->work(thread); });
+  try {
+    for (unsigned thread = 1; thread < n_threads_; ++thread) {
+      shared_->workers.emplace_back([shared = shared_.get(), thread] { shared->work(thread); });
+    }
+  } catch (const std::system_error& error) {
+    shared_->finish();
+    fail(ErrorKind::kInvalidArgument, "{} threads: the system gives only {}: {}", n_threads_,
+         shared_->workers.size() + 1, error.what());
   }
 }
 
-ThreadPool::~ThreadPool() {
-  shared_->stop = true;
-  shared_->job.fetch_add(1, std::memory_order_release);
-  shared_->job.notify_all();
-  for (std::thread& worker : shared_->workers) worker.join();
-}
+ThreadPool::~ThreadPool() { shared_->finish(); }
 
 void ThreadPool::dispatch(Entry entry, const void* context) {
   if (n_threads_ > 1) {

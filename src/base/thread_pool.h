@@ -16,6 +16,7 @@ namespace tern {
 class ThreadPool {
  public:
   /// `n_threads` counts the caller; 0 = default_threads().
+  /// Errors    Error(kInvalidArgument): more threads than 1024, or than the system gives
   explicit ThreadPool(unsigned n_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

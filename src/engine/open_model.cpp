@@ -20,8 +20,8 @@ LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& o
 void LoadedModel::load(const OpenOptions& options) {
   file.check_not_truncated();
   // The tokenizer of a large vocabulary takes a tenth of a second, which the weights hide.
-  auto tokenizer_ready =
-      std::async(std::launch::async, [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
+  auto tokenizer_ready = std::async(std::launch::async | std::launch::deferred,
+                                    [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
   ThreadPool pool(options.threads);
   weights.load(*kernels.ternary, pool, options.on_progress);
   tokenizer.emplace(tokenizer_ready.get());
@@ -37,14 +37,16 @@ void LoadedModel::load(const OpenOptions& options) {
 }  // namespace engine
 
 std::shared_ptr<const Model> Model::open(const std::filesystem::path& path, const OpenOptions& options) {
-  auto loaded = std::make_unique<engine::LoadedModel>(path, options);
-  loaded->load(options);
-  loaded->summary = engine::summarize(*loaded);
-  return std::make_shared<const Model>(std::move(loaded));
+  return or_out_of_memory("this model", [&] {
+    auto loaded = std::make_unique<engine::LoadedModel>(path, options);
+    loaded->load(options);
+    loaded->summary = engine::summarize(*loaded);
+    return std::make_shared<const Model>(std::move(loaded));
+  });
 }
 
 ModelSummary inspect(const std::filesystem::path& path, const OpenOptions& options) {
-  return engine::summarize(engine::LoadedModel(path, options));
+  return or_out_of_memory("this model", [&] { return engine::summarize(engine::LoadedModel(path, options)); });
 }
 
 Model::Model(std::unique_ptr<const engine::LoadedModel> loaded) : loaded_(std::move(loaded)) {}

@@ -139,16 +139,19 @@ class SessionImpl {
 }  // namespace engine
 
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
-    : impl_(std::make_unique<engine::SessionImpl>(std::move(model), options)) {}
+    : impl_(or_out_of_memory("a session of this context and batch",
+                             [&] { return std::make_unique<engine::SessionImpl>(model, options); })) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
 std::span<const float> Session::evaluate(std::span<const Token> tokens, const std::function<bool()>& keep_going) {
   std::span<const float> logits;
-  impl_->run(tokens, keep_going, [&](std::size_t first, nn::MatrixView hidden) {
-    const bool last_batch = first + hidden.rows == tokens.size();
-    if (last_batch) logits = impl_->logits({hidden.row(hidden.rows - 1), 1, hidden.cols});
+  or_out_of_memory("a batch of tokens", [&] {
+    impl_->run(tokens, keep_going, [&](std::size_t first, nn::MatrixView hidden) {
+      const bool last_batch = first + hidden.rows == tokens.size();
+      if (last_batch) logits = impl_->logits({hidden.row(hidden.rows - 1), 1, hidden.cols});
+    });
   });
   return logits;
 }
@@ -158,13 +161,14 @@ void Session::evaluate_all(std::span<const Token> tokens,
   // Few rows at a time: the logits of a whole batch would be a hundred megabytes for a large vocabulary.
   constexpr std::size_t kRows = 16;
   const std::size_t vocab_size = impl_->model().summary().vocab_size;
-  impl_->run(tokens, {}, [&](std::size_t first, nn::MatrixView hidden) {
+  const auto hand_out = [&](std::size_t first, nn::MatrixView hidden) {
     for (std::size_t t = 0; t < hidden.rows; t += kRows) {
       const std::size_t n = std::min(kRows, hidden.rows - t);
       const std::span<const float> logits = impl_->logits({hidden.row(t), n, hidden.cols});
       for (std::size_t i = 0; i < n; ++i) on_logits(first + t + i, logits.subspan(i * vocab_size, vocab_size));
     }
-  });
+  };
+  or_out_of_memory("a batch of tokens", [&] { impl_->run(tokens, {}, hand_out); });
 }
 
 void Session::rewind(std::size_t n_tokens) { impl_->rewind(n_tokens); }

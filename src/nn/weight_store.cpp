@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <exception>
 #include <optional>
 
@@ -117,15 +116,10 @@ std::vector<float> WeightStore::read_vector(const format::TensorInfo& tensor) co
 }
 
 DenseMatrix WeightStore::map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec) {
-  // Every type's widest element is a float; the file's alignment may be smaller.
-  const std::byte* data = tensor.data.data();
-  if (reinterpret_cast<std::uintptr_t>(data) % alignof(float) != 0) {
-    AlignedBuffer<std::byte>& copy = copies_.emplace_back(tensor.data.size());
-    std::memcpy(copy.data(), data, tensor.data.size());
-    data = copy.data();
-  }
+  // Elements are aligned: mappings begin at a page, and the parser demands an alignment of 8 bytes or more.
+  TERN_DCHECK(reinterpret_cast<std::uintptr_t>(tensor.data.data()) % alignof(float) == 0);
   const std::size_t row_bytes = tensor.cols() / codec.block_elements * codec.block_bytes;
-  return {&codec, data, row_bytes, tensor.rows(), tensor.cols()};
+  return {&codec, tensor.data.data(), row_bytes, tensor.rows(), tensor.cols()};
 }
 
 void WeightStore::check_all_used() const {

@@ -66,15 +66,14 @@ class WeightStore {
   const format::TensorInfo* find(const std::string& name, std::size_t rows, std::size_t cols);
   [[nodiscard]] const weights::TensorCodec& codec_of(const format::TensorInfo& tensor) const;
   [[nodiscard]] std::vector<float> read_vector(const format::TensorInfo& tensor) const;
-  DenseMatrix map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec);
+  [[nodiscard]] static DenseMatrix map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec);
   void repack(const Pending& pending, const kernels::TernaryKernel& kernel, std::span<std::uint8_t> memory);
 
   const format::Gguf& gguf_;
   const MappedFile& file_;
   I2sLayout i2s_layout_;
-  std::deque<Linear> linears_;                    // addresses stay
-  std::deque<std::vector<float>> vectors_;        // addresses stay
-  std::vector<AlignedBuffer<std::byte>> copies_;  // of tensors whose bytes are not aligned in the file
+  std::deque<Linear> linears_;              // addresses stay
+  std::deque<std::vector<float>> vectors_;  // addresses stay
   std::vector<Pending> pending_;
   std::unordered_set<std::string_view> used_;  // names of tensors that were asked for
   HugeBuffer arena_;                           // all packed weights, in the order in which they were asked for

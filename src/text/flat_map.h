@@ -15,6 +15,10 @@ namespace tern::text {
   return x * 0xD6E8FEB86659FD93u;  // any odd number with evenly spread bits
 }
 
+/// A number that differs from process to process. Mixed into every hash, it keeps a hostile file from choosing texts
+/// that all land in one slot. No result depends on it.
+[[nodiscard]] std::uint64_t hash_seed() noexcept;
+
 /// Slots of a table for n entries: a power of two of which they fill at most 3/4.
 [[nodiscard]] constexpr std::size_t table_size(std::size_t n) noexcept { return std::bit_ceil(n + n / 3 + 2); }
 
@@ -52,7 +56,7 @@ class FlatMap {
   };
 
   [[nodiscard]] std::size_t first_slot(std::uint64_t key) const noexcept {
-    return (mix_bits(key) >> 32) & (slots_.size() - 1);
+    return (mix_bits(key ^ seed_) >> 32) & (slots_.size() - 1);
   }
 
   /// The slot that has this key, or the free one where it belongs.
@@ -70,6 +74,7 @@ class FlatMap {
     }
   }
 
+  std::uint64_t seed_ = hash_seed();
   std::vector<Slot> slots_;
   std::size_t size_ = 0;
 };

@@ -12,8 +12,12 @@
 namespace tern::text {
 
 /// Finds tokens that are written out in a text: control tokens and those that users added to a vocabulary.
+///
+/// Cost      partition() looks at up to kMaxTokenBytes bytes from every position where a special token may begin
 class SpecialMatcher {
  public:
+  static constexpr std::size_t kMaxTokenBytes = 256;
+
   /// A part of the text: ordinary text, or one token when `token` is set.
   struct Part {
     std::string_view text;

@@ -74,6 +74,17 @@ void check_size(const format::Metadata& metadata, const TokenTable& table) {
   }
 }
 
+SpecialMatcher make_matcher(const format::Metadata& metadata, const Vocabulary& vocabulary) {
+  for (SymbolId token = 0; token < vocabulary.n_tokens(); ++token) {
+    const std::size_t size = vocabulary.bytes(token).size();
+    if (vocabulary.type(token) != TokenType::kNormal && size > SpecialMatcher::kMaxTokenBytes) {
+      fail(ErrorKind::kUnsupported, "{}: tokenizer: special token {}: expected at most {} bytes, found {}",
+           metadata.source(), token, SpecialMatcher::kMaxTokenBytes, size);
+    }
+  }
+  return SpecialMatcher(vocabulary);
+}
+
 std::unique_ptr<const TokenizerImpl> make_byte_bpe(const format::Metadata& metadata, std::string_view override_name) {
   TokenTable table = read_token_table(metadata);
   check_size(metadata, table);
@@ -86,7 +97,7 @@ std::unique_ptr<const TokenizerImpl> make_byte_bpe(const format::Metadata& metad
   defaults.add_bos = rule.adds_bos;
   parts.special = read_special_tokens(metadata, table, std::move(defaults));
   parts.vocabulary = read_byte_bpe_vocabulary(table);
-  parts.matcher = SpecialMatcher(parts.vocabulary);
+  parts.matcher = make_matcher(metadata, parts.vocabulary);
   MergeTable merges = read_merges(metadata, parts.vocabulary);
   return std::make_unique<ByteBpe>(std::move(parts), std::move(merges), rule, chosen.name);
 }
@@ -106,7 +117,7 @@ std::unique_ptr<const TokenizerImpl> make_sentencepiece(const format::Metadata& 
   TokenizerParts parts;
   parts.special = read_special_tokens(metadata, table, {1, 2, 0, true, false, {}});
   parts.vocabulary = read_sentencepiece_vocabulary(metadata, table);
-  parts.matcher = SpecialMatcher(parts.vocabulary);
+  parts.matcher = make_matcher(metadata, parts.vocabulary);
   const bool add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
   return std::make_unique<SentencePiece>(std::move(parts), read_priorities(table), add_space_prefix);
 }

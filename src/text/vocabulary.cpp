@@ -31,7 +31,7 @@ std::uint64_t load_at_most_8(const char* bytes, std::size_t n) noexcept {
 
 /// Different texts of the same size, of at most 8 bytes, always differ in their hash: mix_bits can be undone.
 std::uint64_t hash_text(std::string_view text) noexcept {
-  std::uint64_t hash = text.size();
+  std::uint64_t hash = hash_seed() ^ text.size();
   while (text.size() > kInjectiveBytes) {
     hash = mix_bits(hash ^ load<std::uint64_t>(text.data()));
     text.remove_prefix(8);

@@ -1,6 +1,10 @@
 #include "src/base/thread_pool.h"
+#include "tern/error.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -92,6 +96,27 @@ TEST(ThreadPool, CountsTheCores) {
   EXPECT_GE(n, 1u);
   EXPECT_LE(n, std::max(1u, std::thread::hardware_concurrency()));
   EXPECT_EQ(ThreadPool(0).size(), n);
+}
+
+TEST(ThreadPool, RefusesMoreThreadsThanTheSystemGives) {
+  EXPECT_THROW(ThreadPool(1u << 20), Error);
+  // A limit on memory makes threads fail to start half way. In a child, since limits can not be taken back.
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    const ::rlimit limit{std::size_t{1} << 30, std::size_t{1} << 30};  // bytes; a stack is 8 MB
+    static_cast<void>(::setrlimit(RLIMIT_AS, &limit));
+    try {
+      const ThreadPool pool(1000);
+      ::_exit(1);
+    } catch (const Error&) {
+      ::_exit(0);
+    }
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes
+  EXPECT_EQ(status, 0);
+#endif
 }
 
 }  // namespace

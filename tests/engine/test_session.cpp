@@ -154,6 +154,7 @@ TEST(Session, RefusesAnEmptyContextAndOneBeyondMemory) {
   const auto model = file.open();
   EXPECT_EQ(Session(model, {}).context(), 128u);
   EXPECT_THROW(Session(model, {.context = std::size_t{1} << 50}), Error);
+  EXPECT_THROW(Session(model, {.threads = 1u << 20}), Error);
 }
 
 }  // namespace

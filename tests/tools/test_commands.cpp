@@ -44,6 +44,12 @@ TEST_F(Commands, EscapesAreInterpretedOnlyWhenAsked) {
   EXPECT_EQ(lines.out, "{\"ids\":[13,13]}\n") << lines.err;
 }
 
+TEST_F(Commands, TokenizeAnswersALastLineWithoutNewline) {
+  const Outcome outcome = run_tern({.arguments = with_model("tokenize", {"--jsonl"}), .input = "\n{\"text\":\"a\"}"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "{\"ids\":[100]}\n");
+}
+
 TEST_F(Commands, TokenizeNamesABadLine) {
   for (const char* line : {"nonsense", "[1]", "{\"special\":true}", "{\"text\":5}", "{\"text\":\"a\",\"special\":1}"}) {
     const Outcome outcome = run_tern(

@@ -10,10 +10,12 @@ struct KernelSummary {
   std::string name;             ///< "addsub-avx2"
   std::string family;           ///< "addsub", "dot" or "reference"
   std::string instruction_set;  ///< "avx2"
-  std::string missing;          ///< what this processor lacks for it, empty when it can run
+  std::string missing;          ///< what keeps it from running here, empty when it can
 };
 
 /// Every kernel in this binary, best first.
+///
+/// Errors    Error: kInvalidArgument (TERN_ISA names an instruction set that is unknown or that this machine lacks)
 [[nodiscard]] std::vector<KernelSummary> all_kernels();
 
 }  // namespace tern

@@ -4,13 +4,25 @@
 
 namespace tern {
 
+namespace {
+
+/// What the processor lacks for a kernel; when it lacks nothing, the limit that the user set.
+std::string missing_for(const kernels::TernaryKernel& kernel, kernels::Isa usable) {
+  const std::string missing = kernels::missing_for(kernel.isa);
+  if (missing.empty() && kernel.isa > usable) return "TERN_ISA=" + std::string(kernels::to_string(kernel.isa));
+  return missing;
+}
+
+}  // namespace
+
 std::vector<KernelSummary> all_kernels() {
+  const kernels::Isa usable = kernels::usable_isa();
   std::vector<KernelSummary> list;
   for (const kernels::TernaryKernel* kernel : kernels::all_ternary_kernels()) {
     list.push_back({.name = kernel->name,
                     .family = std::string(kernels::to_string(kernel->family)),
                     .instruction_set = std::string(kernels::to_string(kernel->isa)),
-                    .missing = kernels::missing_for(kernel->isa)});
+                    .missing = missing_for(*kernel, usable)});
   }
   return list;
 }

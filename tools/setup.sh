@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(cmake ninja-build g++ pkg-config libfmt-dev libxsimd-dev libpcre2-dev libcli11-dev nlohmann-json3-dev)
 if [ "${1:-}" = --for-check ]; then
-  packages+=(libgtest-dev binutils python3 clang clang-format)
+  packages+=(libgtest-dev binutils python3 clang libclang-rt-dev clang-format)
 elif [ $# -gt 0 ]; then
   echo "usage: tools/setup.sh [--for-check]" >&2
   exit 2

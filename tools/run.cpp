@@ -26,7 +26,7 @@ constexpr const char* kExamples = R"(Examples:
 
 The text alone goes to standard output as it is produced, with a newline at its
 end only on a terminal; notes and figures go to standard error. The same model,
-prompt, options and seed give the same text on every machine.
+prompt, options and seed give the same text with every kernel and any threads.
 )";
 
 struct RunOptions {

@@ -2,8 +2,7 @@
 add_library(tern_warnings INTERFACE)
 target_compile_options(tern_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast
                                                $<$<BOOL:${TERN_WERROR}>:-Werror>)
-target_compile_definitions(tern_warnings INTERFACE $<$<BOOL:${TERN_DCHECKS}>:TERN_DCHECKS>
-                                                   $<$<BOOL:${TERN_SANITIZE}>:TERN_SANITIZED>)
+target_compile_definitions(tern_warnings INTERFACE $<$<BOOL:${TERN_DCHECKS}>:TERN_DCHECKS>)
 
 # The same bits everywhere: a*b+c is never fused into one rounding, on any compiler or machine.
 add_compile_options(-ffp-contract=off)

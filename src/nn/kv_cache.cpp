@@ -9,6 +9,8 @@
 namespace tern::nn {
 namespace {
 
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 45;  // a quarter of what x86-64 lets a process address
+
 /// Bytes of all keys; nothing when it does not fit in 64 bits.
 std::optional<std::uint64_t> cache_bytes(const KvShape& shape, std::size_t element_bytes) {
   std::optional<std::uint64_t> bytes = element_bytes;
@@ -23,7 +25,7 @@ std::optional<std::uint64_t> cache_bytes(const KvShape& shape, std::size_t eleme
 KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
   const std::optional<std::uint64_t> bytes = cache_bytes(shape, element_bytes());
   try {
-    if (!bytes || *bytes > PTRDIFF_MAX) throw std::bad_alloc();
+    if (!bytes || *bytes > kMaxBytes) throw std::bad_alloc();
     keys_ = AlignedBuffer<std::byte>(*bytes);
     values_ = AlignedBuffer<std::byte>(*bytes);
   } catch (const std::bad_alloc&) {

@@ -19,7 +19,7 @@ LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& o
 
 void LoadedModel::load(const OpenOptions& options) {
   file.check_not_truncated();
-  // The tokenizer of a large vocabulary takes a tenth of a second, which the weights hide.
+  // The tokenizer of a large vocabulary takes some 60 ms, which the weights hide.
   auto tokenizer_ready = std::async(std::launch::async | std::launch::deferred,
                                     [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
   ThreadPool pool(options.threads);

@@ -9,8 +9,7 @@
 // A byte is a fraction of 256 whose base-3 digits are the weights: digit 0 is the whole part of 3 * byte / 256, and
 // multiplying by 3 modulo 256 moves to the next one. So every byte decodes to digits 0, 1, 2.
 
-#include "src/base/half.h"
-#include "src/format/byte_reader.h"
+#include "src/weights/block_scales.h"
 #include "src/weights/codecs.h"
 
 namespace tern::weights {
@@ -51,14 +50,6 @@ bool unpack_row(const std::byte* tensor, std::size_t row, std::size_t cols, std:
   return true;
 }
 
-void read_scales(const std::byte* tensor, std::size_t, std::size_t row, std::size_t cols, float* scales) {
-  const std::size_t n_blocks = cols / kElements;
-  const std::byte* block = tensor + row * n_blocks * kBlockBytes;
-  for (std::size_t b = 0; b < n_blocks; ++b, block += kBlockBytes) {
-    scales[b] = f16_to_f32(format::load<std::uint16_t>(block + kScaleAt));
-  }
-}
-
 }  // namespace
 
 constexpr TensorCodec kTq1_0{.name = "TQ1_0",
@@ -67,6 +58,6 @@ constexpr TensorCodec kTq1_0{.name = "TQ1_0",
                              .block_bytes = kBlockBytes,
                              .unpack_row = unpack_row,
                              .scale_elements = kElements,
-                             .read_scales = read_scales};
+                             .read_scales = read_block_scales<kElements, kBlockBytes, kScaleAt>};
 
 }  // namespace tern::weights

@@ -5,8 +5,7 @@
 //               elem 128h+96+m  elem 128h+64+m elem 128h+32+m elem 128h+m
 //   64  f16 scale; value = (code - 1) * scale
 
-#include "src/base/half.h"
-#include "src/format/byte_reader.h"
+#include "src/weights/block_scales.h"
 #include "src/weights/codecs.h"
 #include "src/weights/two_bit.h"
 
@@ -29,14 +28,6 @@ bool unpack_row(const std::byte* tensor, std::size_t row, std::size_t cols, std:
   return threes == 0;
 }
 
-void read_scales(const std::byte* tensor, std::size_t, std::size_t row, std::size_t cols, float* scales) {
-  const std::size_t n_blocks = cols / kElements;
-  const std::byte* block = tensor + row * n_blocks * kBlockBytes;
-  for (std::size_t b = 0; b < n_blocks; ++b, block += kBlockBytes) {
-    scales[b] = f16_to_f32(format::load<std::uint16_t>(block + kCodeBytes));
-  }
-}
-
 }  // namespace
 
 constexpr TensorCodec kTq2_0{.name = "TQ2_0",
@@ -45,6 +36,6 @@ constexpr TensorCodec kTq2_0{.name = "TQ2_0",
                              .block_bytes = kBlockBytes,
                              .unpack_row = unpack_row,
                              .scale_elements = kElements,
-                             .read_scales = read_scales};
+                             .read_scales = read_block_scales<kElements, kBlockBytes, kCodeBytes>};
 
 }  // namespace tern::weights

@@ -62,10 +62,12 @@ const TernaryKernel kAddSubAvx2 = {.name = "addsub-avx2",
                                    .decode = {.operand_bytes = decode_operand_bytes,
                                               .prepare = decode_prepare,
                                               .scratch_bytes = decode_scratch_bytes,
+                                              .grain = decode_grain,
                                               .multiply = decode_multiply<Avx2Bytes>},
                                    .prompt = {.operand_bytes = prompt_operand_bytes,
                                               .prepare = prompt_prepare,
                                               .scratch_bytes = prompt_scratch_bytes,
+                                              .grain = prompt_grain,
                                               .multiply = prompt_multiply<Avx2Tokens>},
                                    .min_prompt_tokens = 9};
 

@@ -62,10 +62,12 @@ const TernaryKernel kAddSubAvx512 = {.name = "addsub-avx512",
                                      .decode = {.operand_bytes = decode_operand_bytes,
                                                 .prepare = decode_prepare,
                                                 .scratch_bytes = decode_scratch_bytes,
+                                                .grain = decode_grain,
                                                 .multiply = decode_multiply<Avx512Bytes>},
                                      .prompt = {.operand_bytes = prompt_operand_bytes,
                                                 .prepare = prompt_prepare,
                                                 .scratch_bytes = prompt_scratch_bytes,
+                                                .grain = prompt_grain,
                                                 .multiply = prompt_multiply<Avx512Tokens>},
                                      .min_prompt_tokens = 9};
 

@@ -224,16 +224,19 @@ void multiply_block(const std::uint8_t* weights, const std::uint8_t* tables, std
 
 std::size_t decode_scratch_bytes(std::size_t /*cols*/) { return 0; }
 
+/// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
+Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * rows64::kRows, n_tokens}; }
+
 template <class V>
 void decode_multiply(const TernaryProduct& p) {
   const std::size_t n_groups = rows64::n_groups(p.cols);
   for (std::size_t r = p.row_begin; r < p.row_end; r += rows64::kRows) {
     const std::uint8_t* weights = p.weights + r / rows64::kRows * rows64::block_bytes(p.cols);
     const std::size_t n_rows = p.row_end - r < rows64::kRows ? p.row_end - r : rows64::kRows;
-    for (std::size_t t = 0; t < p.n_tokens; ++t) {
+    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       alignas(64) std::int32_t sums[rows64::kRows];
       multiply_block<V>(weights, p.operand + t * n_groups * kTablesBytes, n_groups, sums);
-      std::memcpy(p.y + t * p.y_stride + r, sums, n_rows * sizeof *sums);
+      p.sink.take(p.sink.context, t, r, n_rows, sums);
     }
   }
 }

@@ -310,35 +310,25 @@ inline void transpose_sums(const std::int32_t* sums, std::int32_t* out, std::siz
   }
 }
 
-/// Where the sums of a panel go: rows [row, row + n_rows) of tokens [token, token + n_tokens).
-struct Destination {
-  std::int32_t* y;  ///< element (token, row)
-  std::size_t stride;
-  std::size_t n_rows;
-  std::size_t n_tokens;
-};
-
-inline void write_part(const std::int32_t* wide, std::size_t r, std::size_t t, const Destination& to) {
-  const std::int32_t* sums = wide + r * kTokens + t;
-  std::int32_t* out = to.y + t * to.stride + r;
-  if (r + 8 <= to.n_rows && t + 8 <= to.n_tokens) {
-    transpose_sums(sums, out, to.stride);
-    return;
-  }
-  for (std::size_t j = 0; t + j < to.n_tokens && j < 8; ++j) {
-    for (std::size_t i = 0; r + i < to.n_rows && i < 8; ++i) {
-      out[j * to.stride + i] = sums[i * kTokens + j];
+/// Hands the sums of a panel's first `n_rows` rows and `n_tokens` tokens to a sink. wide: (rows, kTokens).
+inline void give_sums(const std::int32_t* wide, std::size_t row, std::size_t n_rows, std::size_t token,
+                      std::size_t n_tokens, const SumSink& sink) {
+  for (std::size_t r = 0; r < n_rows; r += rows64::kRows, wide += rows64::kRows * kTokens) {
+    alignas(64) std::int32_t sums[kTokens * rows64::kRows];  // (kTokens, 64)
+    for (std::size_t i = 0; i < rows64::kRows; i += 8) {
+      for (std::size_t t = 0; t < n_tokens; t += 8) {
+        transpose_sums(wide + i * kTokens + t, sums + t * rows64::kRows + i, rows64::kRows);
+      }
+    }
+    const std::size_t n = n_rows - r < rows64::kRows ? n_rows - r : rows64::kRows;
+    for (std::size_t t = 0; t < n_tokens; ++t) {
+      sink.take(sink.context, token + t, row + r, n, sums + t * rows64::kRows);
     }
   }
 }
 
-inline void write_sums(const std::int32_t* wide, const Destination& to) {
-  for (std::size_t r = 0; r < to.n_rows; r += 8) {
-    for (std::size_t t = 0; t < kTokens && t < to.n_tokens; t += 8) {
-      write_part(wide, r, t, to);
-    }
-  }
-}
+/// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
+Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kPanelRows, kTokens}; }
 
 template <class L>
 void prompt_multiply(const TernaryProduct& p) {
@@ -347,11 +337,11 @@ void prompt_multiply(const TernaryProduct& p) {
     const std::size_t n_rows = p.row_end - row < kPanelRows ? p.row_end - row : kPanelRows;
     const std::size_t n_blocks = (n_rows + rows64::kRows - 1) / rows64::kRows;
     const std::uint8_t* weights = p.weights + row / rows64::kRows * rows64::block_bytes(p.cols);
-    const std::uint8_t* token_block = p.operand;
-    for (std::size_t t = 0; t < p.n_tokens; t += kTokens, token_block += token_block_bytes(p.cols)) {
-      const auto sum = p.n_tokens - t <= kTokens / 2 ? sum_panel<HalfTokens> : sum_panel<L>;
-      sum(weights, token_block, p.cols, n_blocks, panel);
-      write_sums(panel.wide, {p.y + t * p.y_stride + row, p.y_stride, n_rows, p.n_tokens - t});
+    for (std::size_t t = p.token_begin; t < p.token_end; t += kTokens) {
+      const std::size_t n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens;
+      const auto sum = n_tokens <= kTokens / 2 ? sum_panel<HalfTokens> : sum_panel<L>;
+      sum(weights, p.operand + t / kTokens * token_block_bytes(p.cols), p.cols, n_blocks, panel);
+      give_sums(panel.wide, row, n_rows, t, n_tokens, p.sink);
     }
   }
 }

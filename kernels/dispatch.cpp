@@ -42,6 +42,43 @@ constexpr const FloatKernels* kFloatKernels[] = {
     &kFloatScalar,
 };
 
+struct IsaTraits {
+  std::string_view name;
+  Isa parent;
+};
+
+IsaTraits traits_of(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::kScalar:
+      return {"scalar", Isa::kScalar};
+    case Isa::kBaseline:
+      return {"baseline", Isa::kScalar};
+    case Isa::kDotprod:
+      return {"dotprod", Isa::kBaseline};
+    case Isa::kI8mm:
+      return {"i8mm", Isa::kDotprod};
+    case Isa::kAvx2:
+      return {"avx2", Isa::kBaseline};
+    case Isa::kAvxVnni:
+      return {"avxvnni", Isa::kAvx2};
+    case Isa::kAvx512:
+      return {"avx512", Isa::kAvx2};
+    case Isa::kAvx512Vnni:
+      return {"avx512vnni", Isa::kAvx512};
+    case Isa::kAvx512Vbmi:
+      return {"avx512vbmi", Isa::kAvx512Vnni};
+    case Isa::kAmx:
+      return {"amx", Isa::kAvx512Vbmi};
+  }
+  return {"unknown", Isa::kScalar};
+}
+
+/// True when `isa` is `part` or extends it.
+bool includes(Isa isa, Isa part) {
+  while (isa > part) isa = parent_of(isa);
+  return isa == part;
+}
+
 template <typename Table>
 std::vector<const Table*> runnable(std::span<const Table* const> tables, Isa isa) {
   std::vector<const Table*> found;
@@ -96,21 +133,8 @@ bool answers(const TernaryKernel& kernel, std::string_view request) {
 
 }  // namespace
 
-std::string_view to_string(Isa isa) noexcept {
-  switch (isa) {
-    case Isa::kScalar:
-      return "scalar";
-    case Isa::kBaseline:
-      return "baseline";
-    case Isa::kAvx2:
-      return "avx2";
-    case Isa::kAvx512:
-      return "avx512";
-    case Isa::kAvx512Vnni:
-      return "avx512vnni";
-  }
-  return "unknown";
-}
+std::string_view to_string(Isa isa) noexcept { return traits_of(isa).name; }
+Isa parent_of(Isa isa) noexcept { return traits_of(isa).parent; }
 
 std::string_view to_string(Family family) noexcept {
   switch (family) {
@@ -130,7 +154,7 @@ std::span<const FloatKernels* const> all_float_kernels() noexcept { return kFloa
 std::string missing_for(Isa isa) {
   std::vector<std::string_view> missing;
   for (const CpuFeature& feature : cpu_features()) {
-    if (feature.isa <= isa && !feature.present) {
+    if (includes(isa, feature.isa) && !feature.present) {
       missing.push_back(feature.name);
     }
   }
@@ -164,11 +188,22 @@ Choice choose(std::string_view request, Isa isa) {
   if (found == kernels.end()) {
     fail_choice(request, isa);
   }
-  Choice choice = {.ternary = *found, .floats = runnable_float_kernels(isa).front(), .note = ""};
-  if (request == "auto" && choice.ternary->family == Family::kReference) {
+  const TernaryKernel& kernel = **found;
+  Choice choice = {.steps = {{1, &kernel, &kernel.decode}, {kernel.min_prompt_tokens, &kernel, &kernel.prompt}},
+                   .floats = runnable_float_kernels(isa).front(),
+                   .note = ""};
+  if (request == "auto" && kernel.family == Family::kReference) {
     choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));
   }
   return choice;
+}
+
+const Choice::Step& Choice::step_for(std::size_t n_tokens) const noexcept {
+  const Step* best = &steps.front();
+  for (const Step& step : steps) {
+    if (step.min_tokens <= n_tokens) best = &step;
+  }
+  return *best;
 }
 
 }  // namespace tern::kernels

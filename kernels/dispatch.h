@@ -10,8 +10,11 @@
 /// Which kernels this binary holds, which of them this machine can run, and which one to take.
 namespace tern::kernels {
 
-[[nodiscard]] std::string_view to_string(Isa isa) noexcept;  // "scalar", "baseline", "avx2", "avx512", "avx512vnni"
+[[nodiscard]] std::string_view to_string(Isa isa) noexcept;        // "scalar", "baseline", "avx2", "avx512", ...
 [[nodiscard]] std::string_view to_string(Family family) noexcept;  // "reference", "addsub", "dot"
+
+/// The instruction set that `isa` extends; the scalar one extends itself.
+[[nodiscard]] Isa parent_of(Isa isa) noexcept;
 
 /// All kernels in this binary, best first; the reference kernel is the last.
 [[nodiscard]] std::span<const TernaryKernel* const> all_ternary_kernels() noexcept;
@@ -28,11 +31,20 @@ namespace tern::kernels {
 [[nodiscard]] std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa);
 [[nodiscard]] std::vector<const FloatKernels*> runnable_float_kernels(Isa isa);
 
-/// What was chosen, and why when there is something to say.
+/// Which kernels compute, and why when there is something to say.
 struct Choice {
-  const TernaryKernel* ternary = nullptr;
+  /// From `min_tokens` on, up to the next step, batches go through one routine of a kernel.
+  struct Step {
+    std::size_t min_tokens;
+    const TernaryKernel* kernel;
+    const TernaryRoutine* routine;
+  };
+  std::vector<Step> steps;  // ascending, the first from 1 token on; all of one layout
   const FloatKernels* floats = nullptr;
   std::string note;  // one line for the user, e.g. that only the slow reference kernel can run; often empty
+
+  [[nodiscard]] const TernaryLayout& layout() const noexcept { return *steps.front().kernel->layout; }
+  [[nodiscard]] const Step& step_for(std::size_t n_tokens) const noexcept;
 };
 
 /// `request`: "auto", a family ("addsub", "dot", "reference") or a kernel's name. auto takes the add/subtract-only

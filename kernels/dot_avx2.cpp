@@ -95,14 +95,17 @@ void multiply_block(const std::uint8_t* weights, const std::uint8_t* token, std:
 
 std::size_t no_scratch(std::size_t /*cols*/) { return 0; }
 
+/// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
+Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * tile16x4::kRows, n_tokens}; }
+
 void multiply_tokens(const TernaryProduct& p) {
   for (std::size_t r = p.row_begin; r < p.row_end; r += tile16x4::kRows) {
     const std::uint8_t* weights = p.weights + r / tile16x4::kRows * tile16x4::block_bytes(p.cols);
     const std::size_t n_rows = p.row_end - r < tile16x4::kRows ? p.row_end - r : tile16x4::kRows;
-    for (std::size_t t = 0; t < p.n_tokens; ++t) {
+    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       alignas(64) std::int32_t sums[tile16x4::kRows];
       multiply_block(weights, p.operand + t * DecodeOperand::block_bytes(p.cols), p.cols, sums);
-      std::memcpy(p.y + t * p.y_stride + r, sums, n_rows * sizeof *sums);
+      p.sink.take(p.sink.context, t, r, n_rows, sums);
     }
   }
 }
@@ -168,15 +171,18 @@ void multiply_strip(const std::uint8_t* strip, const std::uint8_t* block, std::s
 /// Multiplies the strip in p.scratch, which begins at row r, with all tokens.
 void multiply_strip_by_tokens(const TernaryProduct& p, std::size_t r) {
   const std::size_t n_rows = p.row_end - r < kTileRows ? p.row_end - r : kTileRows;
-  const std::uint8_t* block = p.operand;
-  for (std::size_t begin = 0; begin < p.n_tokens; begin += kTokens, block += PromptOperand::block_bytes(p.cols)) {
+  for (std::size_t begin = p.token_begin; begin < p.token_end; begin += kTokens) {
+    const std::uint8_t* block = p.operand + begin / kTokens * PromptOperand::block_bytes(p.cols);
     alignas(64) std::int32_t sums[kTokens * kTileRows];
     multiply_strip(p.scratch, block, p.cols, sums);
-    for (std::size_t t = 0; t < kTokens && begin + t < p.n_tokens; ++t) {
-      std::memcpy(p.y + (begin + t) * p.y_stride + r, sums + t * kTileRows, n_rows * sizeof *sums);
+    for (std::size_t t = 0; t < kTokens && begin + t < p.token_end; ++t) {
+      p.sink.take(p.sink.context, begin + t, r, n_rows, sums + t * kTileRows);
     }
   }
 }
+
+/// Tokens stay together: a strip is unpacked once for all of them.
+Grain prompt_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {tile16x4::kRows, n_tokens}; }
 
 void multiply_prompt(const TernaryProduct& p) {
   for (std::size_t r = p.row_begin; r < p.row_end; r += kTileRows) {
@@ -196,10 +202,12 @@ const TernaryKernel kDotAvx2 = {.name = "dot-avx2",
                                 .decode = {.operand_bytes = DecodeOperand::bytes,
                                            .prepare = DecodeOperand::prepare,
                                            .scratch_bytes = no_scratch,
+                                           .grain = decode_grain,
                                            .multiply = multiply_tokens},
                                 .prompt = {.operand_bytes = PromptOperand::bytes,
                                            .prepare = PromptOperand::prepare,
                                            .scratch_bytes = strip_bytes,
+                                           .grain = prompt_grain,
                                            .multiply = multiply_prompt},
                                 .min_prompt_tokens = 3};
 

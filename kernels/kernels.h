@@ -10,15 +10,21 @@
 /// anonymous namespace. See CONTRIBUTING.md, "Kernels".
 namespace tern::kernels {
 
-/// Instruction sets, each including those above it on the same kind of machine.
+/// Instruction sets, weakest first. Each includes the one it extends, see parent_of() in dispatch.h.
 enum class Isa : std::uint8_t {
   kScalar,      ///< plain C++
   kBaseline,    ///< what the compiler may assume: SSE2 on x86-64, NEON on AArch64
-  kAvx2,        ///< AVX2 and F16C
-  kAvx512,      ///< AVX-512 F, BW, DQ, VL
+  kDotprod,     ///< AArch64: NEON with sdot
+  kI8mm,        ///< AArch64: kDotprod with smmla
+  kAvx2,        ///< AVX2, FMA and F16C
+  kAvxVnni,     ///< kAvx2 with AVX-VNNI
+  kAvx512,      ///< kAvx2 with AVX-512 F, BW, DQ, VL
   kAvx512Vnni,  ///< kAvx512 with VNNI
+  kAvx512Vbmi,  ///< kAvx512Vnni with VBMI
+  kAmx,         ///< kAvx512Vbmi with AMX-INT8
 };
-inline constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kBaseline, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni};
+inline constexpr Isa kAllIsas[] = {Isa::kScalar,  Isa::kBaseline, Isa::kDotprod,    Isa::kI8mm,       Isa::kAvx2,
+                                   Isa::kAvxVnni, Isa::kAvx512,   Isa::kAvx512Vnni, Isa::kAvx512Vbmi, Isa::kAmx};
 
 /// How a ternary matrix lies in memory: blocks of `row_block` rows, one after the other.
 ///
@@ -35,24 +41,39 @@ struct TernaryLayout {
                std::uint8_t* block);
 };
 
+/// Where the sums of a product go: a kernel hands them over while they are still in its cache.
+struct SumSink {
+  /// sums: (n_rows) of token `token`, rows `row` on. Called once for every row and token of a product, in runs of any
+  /// length, in any order, from the thread that computes.
+  void (*take)(void* context, std::size_t token, std::size_t row, std::size_t n_rows, const std::int32_t* sums);
+  void* context;
+};
+
 /// One product of a packed matrix with quantized activations: y[t][r] = sum over c of W[r][c] * x[t][c], exact.
 struct TernaryProduct {
   const std::uint8_t* weights;  ///< packed, 64-byte aligned, at least 64 readable bytes past its end
   const std::uint8_t* operand;  ///< what prepare() made of x; 64-byte aligned
-  std::size_t n_tokens;
+  std::size_t n_tokens;         ///< of the operand
   std::size_t cols;
-  std::size_t row_begin;  ///< a multiple of row_block
-  std::size_t row_end;    ///< a multiple of row_block, or the number of rows
-  std::int32_t* y;        ///< (n_tokens, y_stride); element (t, r) of the whole matrix's result at y[t * y_stride + r]
-  std::size_t y_stride;
+  std::size_t row_begin;    ///< a multiple of row_block
+  std::size_t row_end;      ///< a multiple of row_block, or the number of rows
+  std::size_t token_begin;  ///< a multiple of the grain's tokens
+  std::size_t token_end;    ///< a multiple of the grain's tokens, or n_tokens
+  SumSink sink;
   std::uint8_t* scratch;  ///< scratch_bytes(cols) of this thread's own, 64-byte aligned
+};
+
+/// A piece of a product that is worth computing in one call.
+struct Grain {
+  std::size_t rows;    ///< a multiple of row_block
+  std::size_t tokens;  ///< n_tokens when they should not be cut
 };
 
 /// One way to multiply: how activations are prepared, and the product itself.
 ///
 /// Requires  |x| <= 127; cols <= kMaxCols; 1 <= n_tokens
 /// Exact     integer arithmetic without overflow, equal to reference_product() bit for bit
-/// Threads   pure; rows may be split freely in multiples of row_block
+/// Threads   pure; rows may be split freely in multiples of row_block, tokens in multiples of the grain's
 struct TernaryRoutine {
   std::size_t (*operand_bytes)(std::size_t n_tokens, std::size_t cols);
   /// x: (n_tokens, cols) int8, densely packed. Prepares part `part` of `n_parts`: every part must be prepared, in any
@@ -60,6 +81,8 @@ struct TernaryRoutine {
   void (*prepare)(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part, std::size_t n_parts,
                   std::uint8_t* operand);
   std::size_t (*scratch_bytes)(std::size_t cols);
+  /// How a product is best cut up for threads that take one piece after the other.
+  Grain (*grain)(std::size_t n_tokens, std::size_t cols);
   void (*multiply)(const TernaryProduct& product);
 };
 
@@ -72,15 +95,15 @@ enum class Family : std::uint8_t {
   kDot,        ///< multiply-add instructions on codes
 };
 
-/// A kernel: one layout, and the two phases that read it.
+/// A kernel: one layout, and the phases that read it. A phase that it does not have is all null.
 struct TernaryKernel {
   const char* name;  ///< "addsub-avx2"; unique
   Family family;
   Isa isa;
   const TernaryLayout* layout;
-  TernaryRoutine decode;          ///< for one token
+  TernaryRoutine decode;          ///< for one token, or a few
   TernaryRoutine prompt;          ///< for many tokens
-  std::size_t min_prompt_tokens;  ///< fewer tokens than this go through `decode`
+  std::size_t min_prompt_tokens;  ///< fewer tokens than this go through `decode`, where it has both
 };
 
 /// Float work of a forward pass.

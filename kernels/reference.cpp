@@ -74,14 +74,21 @@ void multiply(const TernaryProduct& p) {
   const auto* x = reinterpret_cast<const std::int8_t*>(p.operand);  // (n_tokens, cols)
   for (std::size_t r = p.row_begin; r < p.row_end; ++r) {
     unpack_row(p.weights + r * row_bytes(p.cols), p.cols, weights);
-    for (std::size_t t = 0; t < p.n_tokens; ++t) {
-      p.y[t * p.y_stride + r] = dot(weights, x + t * p.cols, p.cols);
+    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
+      const std::int32_t sum = dot(weights, x + t * p.cols, p.cols);
+      p.sink.take(p.sink.context, t, r, 1, &sum);
     }
   }
 }
 
-constexpr TernaryRoutine kRoutine = {
-    .operand_bytes = operand_bytes, .prepare = prepare, .scratch_bytes = scratch_bytes, .multiply = multiply};
+/// A row is unpacked once for all tokens.
+Grain grain(std::size_t n_tokens, std::size_t /*cols*/) { return {64, n_tokens}; }
+
+constexpr TernaryRoutine kRoutine = {.operand_bytes = operand_bytes,
+                                     .prepare = prepare,
+                                     .scratch_bytes = scratch_bytes,
+                                     .grain = grain,
+                                     .multiply = multiply};
 
 }  // namespace
 

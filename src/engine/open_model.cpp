@@ -23,7 +23,7 @@ void LoadedModel::load(const OpenOptions& options) {
   auto tokenizer_ready = std::async(std::launch::async | std::launch::deferred,
                                     [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
   ThreadPool pool(options.threads);
-  weights.load(*kernels.ternary, pool, options.on_progress);
+  weights.load(kernels.layout(), pool, options.on_progress);
   tokenizer.emplace(tokenizer_ready.get());
   file.check_not_truncated();
 

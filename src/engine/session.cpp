@@ -52,12 +52,7 @@ class SessionImpl {
       if (done > 0 && keep_going && !keep_going()) return false;
       const std::size_t n = std::min(batch_, tokens.size() - done);
       const auto start = Clock::now();
-      architectures::Pass pass{{pool_, *loaded_.kernels.floats, workspace_},
-                               tokens.subspan(done, n),
-                               position_,
-                               kv_,
-                               rope_,
-                               activations_.views(n)};
+      architectures::Pass pass{compute(), tokens.subspan(done, n), position_, kv_, rope_, activations_.views(n)};
       loaded_.architecture->forward(pass);
       on_hidden(done, pass.act.x);
       position_ += n;
@@ -71,7 +66,7 @@ class SessionImpl {
   std::span<const float> logits(nn::MatrixView hidden) {
     logits_.resize(hidden.rows * config_.vocab_size);
     const nn::Projection head[] = {{&loaded_.architecture->head(), {logits_.data(), hidden.rows, config_.vocab_size}}};
-    nn::project({pool_, *loaded_.kernels.floats, workspace_}, hidden, head);
+    nn::project(compute(), hidden, head);
     return logits_;
   }
 
@@ -97,6 +92,8 @@ class SessionImpl {
   [[nodiscard]] const Model& model() const noexcept { return *model_; }
 
  private:
+  [[nodiscard]] nn::Compute compute() { return {pool_, loaded_.kernels, *loaded_.kernels.floats, workspace_}; }
+
   void check(std::span<const Token> tokens) const {
     if (tokens.empty()) fail(ErrorKind::kInvalidArgument, "no tokens to evaluate");
     if (tokens.size() > context_ - position_) {

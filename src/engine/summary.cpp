@@ -72,7 +72,7 @@ void describe_shape(const LoadedModel& model, ModelSummary& s) {
 }
 
 void describe_memory(const LoadedModel& model, ModelSummary& s) {
-  s.ternary_bytes = model.weights.packed_bytes(*model.kernels.ternary);
+  s.ternary_bytes = model.weights.packed_bytes(model.kernels.layout());
   s.float_bytes = model.weights.vector_bytes();
   for (const nn::Linear& linear : model.weights.linears()) {
     if (linear.dense.codec != nullptr) s.float_bytes += linear.dense.bytes();
@@ -83,8 +83,8 @@ void describe_memory(const LoadedModel& model, ModelSummary& s) {
 }
 
 void describe_kernels(const LoadedModel& model, ModelSummary& s) {
-  s.decode_kernel = model.kernels.ternary->name;
-  s.prompt_kernel = model.kernels.ternary->name;
+  s.decode_kernel = model.kernels.step_for(1).kernel->name;
+  s.prompt_kernel = model.kernels.steps.back().kernel->name;
   s.float_kernel = model.kernels.floats->name;
   if (!model.kernels.note.empty()) s.notes.push_back(model.kernels.note);
 }

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "kernels/kernels.h"
+#include "kernels/dispatch.h"
 #include "src/base/thread_pool.h"
 #include "src/nn/workspace.h"
 
@@ -11,6 +11,7 @@ namespace tern::nn {
 /// What a layer computes with: workers, float kernels, scratch memory.
 struct Compute {
   ThreadPool& pool;
+  const kernels::Choice& kernels;
   const kernels::FloatKernels& floats;
   Workspace& work;
 

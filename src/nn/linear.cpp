@@ -57,80 +57,105 @@ Operand prepare(const Compute& compute, const TernaryRoutine& routine, MatrixVie
   return {&routine, x.rows, block_cols, n_col_blocks, steps, prepared, bytes};
 }
 
-/// Turns the integer sums of one token into real values.  sums, y: rows [row_begin, row_end) of one token
-void apply_scales(const kernels::FloatKernels& floats, const TernaryMatrix& matrix, std::size_t col_block,
-                  std::size_t row_begin, std::size_t n_rows, double step, const std::int32_t* sums, float* y) {
-  if (matrix.kind == ScaleKind::kTensor) {
-    floats.scale_sums(sums, n_rows, step * static_cast<double>(matrix.scales[0]), y);
-  } else {
-    const float* row_scales = matrix.scales.data() + col_block * matrix.rows + row_begin;
-    floats.scale_sums_by_row(sums, n_rows, step, row_scales, col_block > 0, y);
-  }
-}
+/// Turns the integer sums of a piece of a layer into real values, as the kernel hands them over.
+struct ScaledSum {
+  const kernels::FloatKernels& floats;
+  const TernaryMatrix& matrix;
+  const Operand& operand;
+  std::size_t col_block;
+  MatrixView y;  // (n_tokens, rows)
 
-/// Rows [row_begin, row_end) of one ternary layer for all tokens.  sums: (n_tokens, rows)
-void multiply_rows(const Compute& compute, const Operand& operand, const Projection& projection, std::size_t row_begin,
-                   std::size_t row_end, std::int32_t* sums, std::uint8_t* scratch) {
-  const TernaryMatrix& matrix = *projection.linear->ternary;
+  static void take(void* context, std::size_t token, std::size_t row, std::size_t n_rows, const std::int32_t* sums) {
+    const auto& self = *static_cast<const ScaledSum*>(context);
+    const double step = self.operand.steps[self.col_block * self.operand.n_tokens + token];
+    float* y = self.y.row(token) + row;
+    if (self.matrix.kind == ScaleKind::kTensor) {
+      self.floats.scale_sums(sums, n_rows, step * static_cast<double>(self.matrix.scales[0]), y);
+    } else {
+      const float* row_scales = self.matrix.scales.data() + self.col_block * self.matrix.rows + row;
+      self.floats.scale_sums_by_row(sums, n_rows, step, row_scales, self.col_block > 0, y);
+    }
+  }
+};
+
+/// Rows and tokens of one layer that a thread computes in one go.
+struct Piece {
+  const Projection* projection;
+  std::size_t row_begin, row_end;
+  std::size_t token_begin, token_end;
+};
+
+void multiply_piece(const Compute& compute, const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
+  const TernaryMatrix& matrix = *piece.projection->linear->ternary;
   for (std::size_t b = 0; b < operand.n_col_blocks; ++b) {
+    ScaledSum sum{compute.floats, matrix, operand, b, piece.projection->y};
     operand.routine->multiply({.weights = matrix.col_block(b),
                                .operand = operand.prepared + b * operand.prepared_bytes,
                                .n_tokens = operand.n_tokens,
                                .cols = operand.block_cols,
-                               .row_begin = row_begin,
-                               .row_end = row_end,
-                               .y = sums,
-                               .y_stride = matrix.rows,
+                               .row_begin = piece.row_begin,
+                               .row_end = piece.row_end,
+                               .token_begin = piece.token_begin,
+                               .token_end = piece.token_end,
+                               .sink = {ScaledSum::take, &sum},
                                .scratch = scratch});
-    for (std::size_t t = 0; t < operand.n_tokens; ++t) {
-      apply_scales(compute.floats, matrix, b, row_begin, row_end - row_begin, operand.steps[b * operand.n_tokens + t],
-                   sums + t * matrix.rows + row_begin, projection.y.row(t) + row_begin);
-    }
   }
 }
 
-/// All rows of a group of ternary layers that share kernel and input, as one range of row blocks that the threads
-/// split.
-void multiply_group(const Compute& compute, const Operand& operand, std::span<const Projection> group) {
-  const kernels::TernaryLayout& layout = *group[0].linear->ternary->kernel->layout;
-  const auto blocks_of = [&](const Projection& p) {
-    return (p.linear->rows + layout.row_block - 1) / layout.row_block;
-  };
-  std::size_t n_blocks = 0;
-  std::size_t n_rows = 0;
-  for (const Projection& p : group) {
-    n_blocks += blocks_of(p);
-    n_rows += p.linear->rows;
+/// The pieces of one layer, numbered; tokens in the outer order, so that neighbours read neighbouring weights.
+class Pieces {
+ public:
+  Pieces(const Projection& projection, const Operand& operand, std::size_t row_block, std::size_t n_threads)
+      : projection_(&projection), n_tokens_(operand.n_tokens) {
+    const kernels::Grain grain = operand.routine->grain(operand.n_tokens, operand.block_cols);
+    tokens_ = std::min(grain.tokens, n_tokens_);
+    n_token_pieces_ = (n_tokens_ + tokens_ - 1) / tokens_;
+    // Enough pieces for every thread, even if they are smaller than the kernel likes them.
+    const std::size_t share = round_up(projection.linear->rows * n_token_pieces_ / n_threads + 1, row_block);
+    rows_ = std::min(grain.rows, share);
+    n_row_pieces_ = (projection.linear->rows + rows_ - 1) / rows_;
   }
-  std::int32_t* all_sums = compute.work.sums.take(operand.n_tokens * n_rows);
+
+  [[nodiscard]] std::size_t size() const noexcept { return n_token_pieces_ * n_row_pieces_; }
+  [[nodiscard]] Piece operator[](std::size_t i) const noexcept {
+    const std::size_t token = i / n_row_pieces_ * tokens_;
+    const std::size_t row = i % n_row_pieces_ * rows_;
+    return {projection_, row, std::min(row + rows_, projection_->linear->rows), token,
+            std::min(token + tokens_, n_tokens_)};
+  }
+
+ private:
+  const Projection* projection_;
+  std::size_t n_tokens_, tokens_, n_token_pieces_, rows_, n_row_pieces_;
+};
+
+/// All rows of a group of ternary layers that share an input, in pieces that the threads share.
+void multiply_group(const Compute& compute, const Operand& operand, std::span<const Projection> group) {
+  std::vector<Pieces> layers;
+  std::size_t n_pieces = 0;
+  for (const Projection& p : group) {
+    layers.emplace_back(p, operand, p.linear->ternary->layout->row_block, compute.pool.size());
+    n_pieces += layers.back().size();
+  }
   const std::size_t scratch_bytes =
       round_up(operand.routine->scratch_bytes(operand.block_cols), AlignedBuffer<int>::kAlignment);
   std::uint8_t* scratch = compute.work.per_thread.take(compute.pool.size() * scratch_bytes);
 
-  compute.pool.parallel_for(n_blocks, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    std::int32_t* sums = all_sums;
-    std::size_t first = 0;  // of this layer's blocks within the range
-    for (const Projection& p : group) {
-      const std::size_t last = first + blocks_of(p);
-      const std::size_t from = std::max(begin, first);
-      const std::size_t to = std::min(end, last);
-      if (from < to) {
-        multiply_rows(compute, operand, p, (from - first) * layout.row_block,
-                      std::min((to - first) * layout.row_block, p.linear->rows), sums,
-                      scratch + thread * scratch_bytes);
+  compute.pool.parallel_for(n_pieces, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    std::size_t first = 0;  // number of the layer's first piece
+    for (const Pieces& pieces : layers) {
+      const std::size_t last = first + pieces.size();
+      for (std::size_t i = std::max(begin, first); i < std::min(end, last); ++i) {
+        multiply_piece(compute, operand, pieces[i - first], scratch + thread * scratch_bytes);
       }
-      sums += operand.n_tokens * p.linear->rows;
       first = last;
     }
   });
 }
 
-/// A small batch goes through the decode routine too, which reads the weights once for all of its tokens.
 void project_ternary(const Compute& compute, MatrixView x, std::span<const Projection> group) {
-  const TernaryMatrix& first = *group[0].linear->ternary;
-  const kernels::TernaryKernel& kernel = *first.kernel;
-  const TernaryRoutine& routine = x.rows < kernel.min_prompt_tokens ? kernel.decode : kernel.prompt;
-  multiply_group(compute, prepare(compute, routine, x, first.block_cols), group);
+  const TernaryRoutine& routine = *compute.kernels.step_for(x.rows).routine;
+  multiply_group(compute, prepare(compute, routine, x, group[0].linear->ternary->block_cols), group);
 }
 
 void project_dense(const Compute& compute, MatrixView x, const Projection& projection) {

@@ -22,11 +22,11 @@ std::string shape_text(const format::TensorInfo& tensor) {
 }
 
 /// Bytes of a packed tensor whatever its scales turn out to be.
-std::size_t largest_packed_bytes(const kernels::TernaryKernel& kernel, const weights::TensorCodec& codec,
+std::size_t largest_packed_bytes(const kernels::TernaryLayout& layout, const weights::TensorCodec& codec,
                                  std::size_t rows, std::size_t cols) {
-  const std::size_t whole = weights::packed_bytes(kernel, rows, cols);
+  const std::size_t whole = weights::packed_bytes(layout, rows, cols);
   if (codec.scale_elements == 0) return whole;
-  return std::max(whole, cols / codec.scale_elements * weights::packed_bytes(kernel, rows, codec.scale_elements));
+  return std::max(whole, cols / codec.scale_elements * weights::packed_bytes(layout, rows, codec.scale_elements));
 }
 
 }  // namespace
@@ -130,9 +130,9 @@ void WeightStore::check_all_used() const {
   }
 }
 
-std::uint64_t WeightStore::packed_bytes(const kernels::TernaryKernel& kernel) const {
+std::uint64_t WeightStore::packed_bytes(const kernels::TernaryLayout& layout) const {
   std::uint64_t bytes = 0;
-  for (const Pending& p : pending_) bytes += weights::packed_bytes(kernel, p.linear->rows, p.linear->cols);
+  for (const Pending& p : pending_) bytes += weights::packed_bytes(layout, p.linear->rows, p.linear->cols);
   for (const Linear& linear : linears_) bytes += linear.ternary ? linear.ternary->bytes() : 0;
   return bytes;
 }
@@ -143,11 +143,11 @@ std::uint64_t WeightStore::vector_bytes() const noexcept {
   return bytes;
 }
 
-void WeightStore::repack(const Pending& p, const kernels::TernaryKernel& kernel, std::span<std::uint8_t> memory) {
+void WeightStore::repack(const Pending& p, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) {
   const std::string& source = gguf_.metadata.source();
   weights::ScalePlan plan = weights::plan_scales(source, *p.tensor, *p.codec);
   weights::TernaryMatrix matrix =
-      weights::make_ternary_matrix(kernel, p.linear->rows, p.linear->cols, std::move(plan), memory);
+      weights::make_ternary_matrix(layout, p.linear->rows, p.linear->cols, std::move(plan), memory);
   AlignedBuffer<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
   if (const auto row = weights::pack_rows(*p.tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
     fail(ErrorKind::kBadFile, "{}: tensor {}: row {}: expected ternary codes 0, 1, 2, found 3", source,
@@ -157,13 +157,13 @@ void WeightStore::repack(const Pending& p, const kernels::TernaryKernel& kernel,
   p.linear->ternary = std::move(matrix);
 }
 
-void WeightStore::load(const kernels::TernaryKernel& kernel, ThreadPool& pool,
+void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
                        const std::function<void(double)>& on_progress) {
   // Scales are read when a tensor's turn comes, so that its pages are touched once. Until then the larger of the two
   // possible sizes is set aside; memory that is never touched costs nothing.
   std::vector<std::size_t> offsets{0};
   for (const Pending& p : pending_) {
-    offsets.push_back(offsets.back() + largest_packed_bytes(kernel, *p.codec, p.linear->rows, p.linear->cols));
+    offsets.push_back(offsets.back() + largest_packed_bytes(layout, *p.codec, p.linear->rows, p.linear->cols));
   }
   arena_ = HugeBuffer(offsets.back() + kArenaTail);
 
@@ -172,7 +172,7 @@ void WeightStore::load(const kernels::TernaryKernel& kernel, ThreadPool& pool,
   pool.run([&](unsigned thread) {
     try {
       for (std::size_t i = next++; i < pending_.size(); i = next++) {
-        repack(pending_[i], kernel, arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]));
+        repack(pending_[i], layout, arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]));
         if (thread == 0 && on_progress) on_progress(static_cast<double>(i + 1) / static_cast<double>(pending_.size()));
       }
     } catch (...) {

@@ -45,11 +45,11 @@ class WeightStore {
   void check_all_used() const;
 
   /// Memory that load() will take for ternary weights, in bytes, without scales.
-  [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryKernel& kernel) const;
+  [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryLayout& layout) const;
 
-  /// Repacks every ternary matrix for a kernel, a tensor per thread at a time, and gives the file's pages back as it
+  /// Repacks every ternary matrix into a layout, a tensor per thread at a time, and gives the file's pages back as it
   /// goes. `on_progress` gets the share done, 0 to 1, now and then, from the calling thread.
-  void load(const kernels::TernaryKernel& kernel, ThreadPool& pool, const std::function<void(double)>& on_progress);
+  void load(const kernels::TernaryLayout& layout, ThreadPool& pool, const std::function<void(double)>& on_progress);
 
   [[nodiscard]] const std::deque<Linear>& linears() const noexcept { return linears_; }
   [[nodiscard]] std::uint64_t vector_bytes() const noexcept;
@@ -67,7 +67,7 @@ class WeightStore {
   [[nodiscard]] const weights::TensorCodec& codec_of(const format::TensorInfo& tensor) const;
   [[nodiscard]] std::vector<float> read_vector(const format::TensorInfo& tensor) const;
   [[nodiscard]] static DenseMatrix map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec);
-  void repack(const Pending& pending, const kernels::TernaryKernel& kernel, std::span<std::uint8_t> memory);
+  void repack(const Pending& pending, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory);
 
   const format::Gguf& gguf_;
   const MappedFile& file_;

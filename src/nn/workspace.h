@@ -25,7 +25,6 @@ struct Workspace {
   Scratch<std::int8_t> quantized;    // int8 activations, (n_col_blocks, n_tokens, block_cols)
   Scratch<double> steps;             // real value of one step of them, (n_col_blocks, n_tokens)
   Scratch<std::uint8_t> operand;     // what the ternary kernel made of them
-  Scratch<std::int32_t> sums;        // integer products, (n_tokens, rows) of every matrix of a group
   Scratch<std::uint8_t> per_thread;  // scratch of the kernels, one part per thread
   Scratch<float> dense_rows;         // decoded rows of float matrices, (n_threads, kDenseRowBlock, cols)
   Scratch<float> scores;             // attention scores, (n_threads, positions)

@@ -124,21 +124,21 @@ ScalePlan plan_scales(const std::string& source, const format::TensorInfo& tenso
   return {ScaleKind::kBlock, scaled.block_cols, scaled.n_blocks, transpose(scaled.scales, scaled.n_blocks)};
 }
 
-std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols) {
-  return sub_matrix_bytes(*kernel.layout, rows, cols);
+std::size_t packed_bytes(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols) {
+  return sub_matrix_bytes(layout, rows, cols);
 }
 
-std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols,
+std::size_t packed_bytes(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols,
                          const ScalePlan& plan) {
   TERN_DCHECK(plan.n_col_blocks * plan.block_cols == cols);
-  return plan.n_col_blocks * sub_matrix_bytes(*kernel.layout, rows, cols / plan.n_col_blocks);
+  return plan.n_col_blocks * sub_matrix_bytes(layout, rows, cols / plan.n_col_blocks);
 }
 
-TernaryMatrix make_ternary_matrix(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols,
+TernaryMatrix make_ternary_matrix(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols,
                                   ScalePlan plan, std::span<std::uint8_t> memory) {
-  const std::size_t bytes = packed_bytes(kernel, rows, cols, plan);
+  const std::size_t bytes = packed_bytes(layout, rows, cols, plan);
   TERN_DCHECK(memory.size() >= bytes);
-  return {.kernel = &kernel,
+  return {.layout = &layout,
           .rows = rows,
           .cols = cols,
           .kind = plan.kind,
@@ -148,14 +148,12 @@ TernaryMatrix make_ternary_matrix(const kernels::TernaryKernel& kernel, std::siz
           .scales = std::move(plan.scales)};
 }
 
-std::size_t pack_scratch_bytes(const TernaryMatrix& matrix) noexcept {
-  return matrix.kernel->layout->row_block * matrix.cols;
-}
+std::size_t pack_scratch_bytes(const TernaryMatrix& matrix) noexcept { return matrix.layout->row_block * matrix.cols; }
 
 std::optional<std::size_t> pack_rows(const format::TensorInfo& tensor, const TensorCodec& codec, std::size_t row_begin,
                                      std::size_t row_end, const TernaryMatrix& matrix,
                                      std::span<std::uint8_t> scratch) {
-  const kernels::TernaryLayout& layout = *matrix.kernel->layout;
+  const kernels::TernaryLayout& layout = *matrix.layout;
   TERN_DCHECK(row_begin % layout.row_block == 0 && row_end <= matrix.rows);
   TERN_DCHECK(scratch.size() >= pack_scratch_bytes(matrix));
   const std::size_t block_bytes = layout.block_bytes(matrix.block_cols);

@@ -23,12 +23,12 @@ struct ScalePlan {
   std::vector<float> scales;     // kTensor: (1); kRow: (rows); kBlock: (n_col_blocks, rows)
 };
 
-/// A ternary matrix as a kernel reads it: value = (code - 1) * scale.
+/// A ternary matrix as kernels read it: value = (code - 1) * scale.
 ///
 /// Kernels know nothing of scales. So a matrix with one scale per tensor or row is packed as a whole, and one with
 /// scales per block of columns as n_col_blocks matrices (rows, block_cols), one after the other.
 struct TernaryMatrix {
-  const kernels::TernaryKernel* kernel = nullptr;
+  const kernels::TernaryLayout* layout = nullptr;
   std::size_t rows = 0;
   std::size_t cols = 0;
   ScaleKind kind = ScaleKind::kTensor;
@@ -55,19 +55,19 @@ struct TernaryMatrix {
                                     const TensorCodec& codec);
 
 /// Bytes of packed weights, without scales: a multiple of 64. Without a plan: as if one scale fits all.
-[[nodiscard]] std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols);
-[[nodiscard]] std::size_t packed_bytes(const kernels::TernaryKernel& kernel, std::size_t rows, std::size_t cols,
+[[nodiscard]] std::size_t packed_bytes(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols);
+[[nodiscard]] std::size_t packed_bytes(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols,
                                        const ScalePlan& plan);
 
 /// A matrix over the first packed_bytes() of `memory`, to be filled by pack_rows().
 /// Requires memory that is 64-byte aligned and that stays; kernels read up to 64 bytes past the matrix.
-[[nodiscard]] TernaryMatrix make_ternary_matrix(const kernels::TernaryKernel& kernel, std::size_t rows,
+[[nodiscard]] TernaryMatrix make_ternary_matrix(const kernels::TernaryLayout& layout, std::size_t rows,
                                                 std::size_t cols, ScalePlan plan, std::span<std::uint8_t> memory);
 
 /// Bytes that pack_rows() needs to unpack one block of rows.
 [[nodiscard]] std::size_t pack_scratch_bytes(const TernaryMatrix& matrix) noexcept;
 
-/// Repacks rows [row_begin, row_end) of a tensor for the matrix's kernel. Returns the row in which a code is not
+/// Repacks rows [row_begin, row_end) of a tensor into the matrix's layout. Returns the row in which a code is not
 /// ternary (what was packed is then of no use), or nothing.
 ///
 /// Requires  row_begin a multiple of the layout's row_block, row_end too or the number of rows

@@ -58,6 +58,11 @@ AlignedBuffer<std::uint8_t> prepare(const TernaryRoutine& routine, const Case& c
   return operand;
 }
 
+void Results::take(void* context, std::size_t token, std::size_t row, std::size_t n_rows, const std::int32_t* sums) {
+  const auto& to = *static_cast<const Results*>(context);
+  std::copy_n(sums, n_rows, to.y + token * to.stride + row);
+}
+
 std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRoutine& routine, const Case& c, Cut cut) {
   const AlignedBuffer<std::uint8_t> weights = pack(*kernel.layout, c);
   const AlignedBuffer<std::uint8_t> operand = prepare(routine, c, cut.parts);
@@ -66,16 +71,21 @@ std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRou
   std::vector<std::int32_t> y(c.tokens * c.rows, 0x55555555);
   const std::size_t n_blocks = (c.rows + kernel.layout->row_block - 1) / kernel.layout->row_block;
   const std::size_t piece = std::min(cut.piece_blocks, n_blocks) * kernel.layout->row_block;
+  const std::size_t tokens = cut.cut_tokens ? routine.grain(c.tokens, c.cols).tokens : c.tokens;
+  Results results{y.data(), c.rows};
   for (std::size_t row = 0; row < c.rows; row += piece) {
-    routine.multiply({.weights = weights.data(),
-                      .operand = operand.data(),
-                      .n_tokens = c.tokens,
-                      .cols = c.cols,
-                      .row_begin = row,
-                      .row_end = std::min(row + piece, c.rows),
-                      .y = y.data(),
-                      .y_stride = c.rows,
-                      .scratch = scratch.data()});
+    for (std::size_t token = 0; token < c.tokens; token += tokens) {
+      routine.multiply({.weights = weights.data(),
+                        .operand = operand.data(),
+                        .n_tokens = c.tokens,
+                        .cols = c.cols,
+                        .row_begin = row,
+                        .row_end = std::min(row + piece, c.rows),
+                        .token_begin = token,
+                        .token_end = std::min(token + tokens, c.tokens),
+                        .sink = results.sink(),
+                        .scratch = scratch.data()});
+    }
   }
   return y;
 }
@@ -96,8 +106,8 @@ std::string Phase::name() const {
 std::vector<Phase> phases_here() {
   std::vector<Phase> phases;
   for (const TernaryKernel* kernel : kernels_here()) {
-    phases.push_back({kernel, false});
-    phases.push_back({kernel, true});
+    if (kernel->decode.multiply != nullptr) phases.push_back({kernel, false});
+    if (kernel->prompt.multiply != nullptr) phases.push_back({kernel, true});
   }
   return phases;
 }

@@ -37,10 +37,24 @@ struct Case {
 /// Activations as a routine wants them, prepared in `n_parts` parts from the last to the first.
 [[nodiscard]] AlignedBuffer<std::uint8_t> prepare(const TernaryRoutine& routine, const Case& c, std::size_t n_parts);
 
-/// How a product is cut up: the activations into parts, the rows into pieces of `piece_blocks` row blocks.
+/// How a product is cut up: the activations into parts, the rows into pieces of `piece_blocks` row
+/// blocks, the tokens, if they are cut, into the smallest pieces that the routine allows.
 struct Cut {
   std::size_t parts = 1;
   std::size_t piece_blocks = static_cast<std::size_t>(-1);
+  bool cut_tokens = false;
+};
+
+/// Where a product's results go; element (t, r) at y[t * stride + r].
+struct Results {
+  std::int32_t* y;
+  std::size_t stride;
+
+  /// Must outlive the product.
+  [[nodiscard]] SumSink sink() { return {take, this}; }
+
+ private:
+  static void take(void* context, std::size_t token, std::size_t row, std::size_t n_rows, const std::int32_t* sums);
 };
 
 /// (tokens, rows)

@@ -119,7 +119,7 @@ TEST_P(EveryPhase, GivesTheSameBitsHoweverRowsAndPartsAreCut) {
   const std::vector<std::int32_t> expected = c.expected();
   for (const std::size_t parts : {1UL, 2UL, 3UL, 4UL, 7UL}) {
     for (const std::size_t piece_blocks : {1UL, 2UL, 3UL, 100UL}) {
-      EXPECT_EQ(run(c, {.parts = parts, .piece_blocks = piece_blocks}), expected)
+      EXPECT_EQ(run(c, {.parts = parts, .piece_blocks = piece_blocks, .cut_tokens = piece_blocks % 2 == 1}), expected)
           << c.name() << ", " << parts << " parts, pieces of " << piece_blocks << " blocks";
     }
   }

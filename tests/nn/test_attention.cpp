@@ -57,7 +57,8 @@ double expected(const Case& c, KvType type, std::size_t t, std::size_t head, std
 std::vector<float> run(const Case& c, KvType type, std::size_t batch, unsigned threads) {
   ThreadPool pool(threads);
   Workspace work;
-  const Compute compute{pool, *kernels::choose("auto", kernels::usable_isa()).floats, work};
+  const kernels::Choice choice = kernels::choose("auto", kernels::usable_isa());
+  const Compute compute{pool, choice, *choice.floats, work};
   KvCache cache({.n_layers = 2, .n_kv_heads = kKvHeads, .n_positions = kPositions, .head_dim = kHeadDim}, type);
   Case copy = c;
   std::vector<float> out(c.q.size());

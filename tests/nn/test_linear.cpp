@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "kernels/dispatch.h"
@@ -40,10 +41,10 @@ TernaryCase make_case(const TernaryKernel& kernel, ScaleKind kind, std::size_t r
   const std::size_t n_scales = kind == ScaleKind::kTensor ? 1 : n_col_blocks * rows;
   for (std::size_t i = 0; i < n_scales; ++i) c.plan.scales.push_back(0.01f + 0.001f * static_cast<float>(rng() % 64));
 
-  c.memory = AlignedBuffer<std::uint8_t>(weights::packed_bytes(kernel, rows, cols, c.plan) + 64);
+  c.memory = AlignedBuffer<std::uint8_t>(weights::packed_bytes(*kernel.layout, rows, cols, c.plan) + 64);
   c.linear.rows = rows;
   c.linear.cols = cols;
-  c.linear.ternary = weights::make_ternary_matrix(kernel, rows, cols, c.plan, c.memory.span());
+  c.linear.ternary = weights::make_ternary_matrix(*kernel.layout, rows, cols, c.plan, c.memory.span());
   const kernels::TernaryLayout& layout = *kernel.layout;
   for (std::size_t b = 0; b < n_col_blocks; ++b) {
     for (std::size_t row = 0; row < rows; row += layout.row_block) {
@@ -62,10 +63,12 @@ std::vector<float> random_input(std::size_t n_tokens, std::size_t cols) {
   return x;
 }
 
-std::vector<float> run(const Linear& linear, std::vector<float> x, std::size_t n_tokens, unsigned threads) {
+std::vector<float> run(std::string_view kernel, const Linear& linear, std::vector<float> x, std::size_t n_tokens,
+                       unsigned threads) {
   ThreadPool pool(threads);
   Workspace work;
-  const Compute compute{pool, *kernels::choose("auto", kernels::usable_isa()).floats, work};
+  const kernels::Choice choice = kernels::choose(kernel, kernels::usable_isa());
+  const Compute compute{pool, choice, *choice.floats, work};
   std::vector<float> y(n_tokens * linear.rows);
   const Projection projection[] = {{&linear, {y.data(), n_tokens, linear.rows}}};
   project(compute, {x.data(), n_tokens, linear.cols}, projection);
@@ -100,7 +103,7 @@ TEST_P(TernaryLinear, FollowsTheFormulaForEveryKindOfScale) {
                                          {ScaleKind::kBlock, 64}}) {
     const TernaryCase c = make_case(*GetParam(), kind, 130, 512, static_cast<std::size_t>(block_cols));
     const std::vector<float> x = random_input(3, c.cols);
-    const std::vector<float> y = run(c.linear, x, 3, 2);
+    const std::vector<float> y = run(GetParam()->name, c.linear, x, 3, 2);
     for (std::size_t i = 0; i < y.size(); ++i) {
       // A tie that rounds the other way in f32 moves one code by 1: at most scale * step, here 0.08 * 4 / 127.
       EXPECT_NEAR(static_cast<double>(y[i]), expected(c, x, i / c.rows, i % c.rows), 0.003) << "block " << block_cols;
@@ -113,11 +116,12 @@ TEST_P(TernaryLinear, DoesNotDependOnBatchOrThreads) {
     const TernaryCase c = make_case(*GetParam(), kind, 200, 256, kind == ScaleKind::kBlock ? 64 : 256);
     const std::size_t n_tokens = 37;
     const std::vector<float> x = random_input(n_tokens, c.cols);
-    const std::vector<float> together = run(c.linear, x, n_tokens, 1);
-    EXPECT_EQ(run(c.linear, x, n_tokens, 3), together);
+    const std::vector<float> together = run(GetParam()->name, c.linear, x, n_tokens, 1);
+    EXPECT_EQ(run(GetParam()->name, c.linear, x, n_tokens, 3), together);
     for (std::size_t t = 0; t < n_tokens; ++t) {
       const auto first = x.begin() + static_cast<std::ptrdiff_t>(t * c.cols);
-      const std::vector<float> alone = run(c.linear, {first, first + static_cast<std::ptrdiff_t>(c.cols)}, 1, 2);
+      const std::vector<float> alone =
+          run(GetParam()->name, c.linear, {first, first + static_cast<std::ptrdiff_t>(c.cols)}, 1, 2);
       const auto row = together.begin() + static_cast<std::ptrdiff_t>(t * c.rows);
       EXPECT_TRUE(std::equal(alone.begin(), alone.end(), row)) << "token " << t;
     }
@@ -150,11 +154,11 @@ TEST(DenseLinear, GivesTheSameBitsForEveryTypeThatHoldsTheWeights) {
     return linear;
   };
   const std::vector<float> x = random_input(5, kCols);
-  const std::vector<float> y = run(layer(0, f32.data(), 4), x, 5, 1);
-  EXPECT_EQ(run(layer(1, f16.data(), 2), x, 5, 2), y);
-  EXPECT_EQ(run(layer(30, bf16.data(), 2), x, 5, 3), y);
+  const std::vector<float> y = run("auto", layer(0, f32.data(), 4), x, 5, 1);
+  EXPECT_EQ(run("auto", layer(1, f16.data(), 2), x, 5, 2), y);
+  EXPECT_EQ(run("auto", layer(30, bf16.data(), 2), x, 5, 3), y);
   const std::vector<float> first(x.begin(), x.begin() + kCols);
-  const std::vector<float> one = run(layer(1, f16.data(), 2), first, 1, 1);
+  const std::vector<float> one = run("auto", layer(1, f16.data(), 2), first, 1, 1);
   EXPECT_TRUE(std::equal(one.begin(), one.end(), y.begin()));
   double dot = 0.0;
   for (std::size_t c = 0; c < kCols; ++c) dot += static_cast<double>(f32[c]) * static_cast<double>(x[c]);
@@ -169,7 +173,7 @@ TEST(Linear, AppliesScaleAndBias) {
   linear.dense = {weights::find_codec(0), reinterpret_cast<const std::byte*>(weights), 4, 2, 1};
   linear.scale = 0.5f;
   linear.bias = {10.0f, 20.0f};
-  EXPECT_EQ(run(linear, {4.0f}, 1, 1), (std::vector<float>{12.0f, 24.0f}));
+  EXPECT_EQ(run("auto", linear, {4.0f}, 1, 1), (std::vector<float>{12.0f, 24.0f}));
 }
 
 }  // namespace

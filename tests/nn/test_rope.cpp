@@ -13,7 +13,8 @@ namespace {
 std::array<float, 4> rotate(RopePairing pairing, std::size_t position) {
   ThreadPool pool(1);
   Workspace work;
-  const Compute compute{pool, *kernels::choose("auto", kernels::usable_isa()).floats, work};
+  const kernels::Choice choice = kernels::choose("auto", kernels::usable_isa());
+  const Compute compute{pool, choice, *choice.floats, work};
   RopeTable table({.pairing = pairing, .n_dims = 4});
   table.reserve(position + 1);
   std::array<float, 4> x{1, 2, 3, 4};

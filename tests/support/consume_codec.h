@@ -42,8 +42,8 @@ inline Consumed consume_codec(std::span<const std::byte> input) {
   consume_tensor(tensor, codec, consumed);
   if (!codec.is_ternary()) return consumed;
   weights::ScalePlan plan = weights::plan_scales("file", tensor, codec);
-  std::vector<std::uint8_t> memory(weights::packed_bytes(plain_kernel(), 2, cols, plan));
-  const auto matrix = weights::make_ternary_matrix(plain_kernel(), 2, cols, std::move(plan), memory);
+  std::vector<std::uint8_t> memory(weights::packed_bytes(kPlainLayout, 2, cols, plan));
+  const auto matrix = weights::make_ternary_matrix(kPlainLayout, 2, cols, std::move(plan), memory);
   std::vector<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
   if (!weights::pack_rows(tensor, codec, 0, 2, matrix, scratch)) consumed.sum += memory[0];
   return consumed;

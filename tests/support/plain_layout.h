@@ -27,16 +27,4 @@ inline constexpr kernels::TernaryLayout kPlainLayout{.name = "plain",
                                                      .block_bytes = plain_block_bytes,
                                                      .pack = plain_pack};
 
-/// A kernel that only has that layout; it can not multiply.
-inline const kernels::TernaryKernel& plain_kernel() {
-  static constexpr kernels::TernaryKernel kKernel{.name = "plain",
-                                                  .family = kernels::Family::kReference,
-                                                  .isa = kernels::Isa::kScalar,
-                                                  .layout = &kPlainLayout,
-                                                  .decode = {},
-                                                  .prompt = {},
-                                                  .min_prompt_tokens = 2};
-  return kKernel;
-}
-
 }  // namespace tern::test

@@ -40,9 +40,14 @@ struct Tq1Tensor {
   }
 };
 
-/// One packed block of columns times x, (1, matrix.block_cols), by the kernel's routine for one token.
-std::vector<std::int32_t> multiply(const TernaryMatrix& matrix, std::size_t block, const std::int8_t* x) {
-  const kernels::TernaryRoutine& routine = matrix.kernel->decode;
+/// A sink for one token whose context is (rows).
+void copy_sums(void* context, std::size_t /*token*/, std::size_t row, std::size_t n_rows, const std::int32_t* sums) {
+  std::memcpy(static_cast<std::int32_t*>(context) + row, sums, n_rows * sizeof *sums);
+}
+
+/// One packed block of columns times x, (1, matrix.block_cols), by one of a kernel's routines.
+std::vector<std::int32_t> multiply(const kernels::TernaryRoutine& routine, const TernaryMatrix& matrix,
+                                   std::size_t block, const std::int8_t* x) {
   const std::size_t cols = matrix.block_cols;
   AlignedBuffer<std::uint8_t> operand(routine.operand_bytes(1, cols) + kReadPast);
   AlignedBuffer<std::uint8_t> scratch(routine.scratch_bytes(cols) + kReadPast);
@@ -54,8 +59,9 @@ std::vector<std::int32_t> multiply(const TernaryMatrix& matrix, std::size_t bloc
                     .cols = cols,
                     .row_begin = 0,
                     .row_end = matrix.rows,
-                    .y = y.data(),
-                    .y_stride = matrix.rows,
+                    .token_begin = 0,
+                    .token_end = 1,
+                    .sink = {copy_sums, y.data()},
                     .scratch = scratch.data()});
   return y;
 }
@@ -64,6 +70,7 @@ class PackedProduct : public testing::TestWithParam<const kernels::TernaryKernel
 
 TEST_P(PackedProduct, EqualsTheProductOfTheCodes) {
   const kernels::TernaryKernel& kernel = *GetParam();
+  const kernels::TernaryRoutine& routine = kernel.decode.multiply != nullptr ? kernel.decode : kernel.prompt;
   const TensorCodec& codec = *find_codec(34);
   test::Random random(6);
   std::vector<std::int8_t> x(kCols);
@@ -73,8 +80,8 @@ TEST_P(PackedProduct, EqualsTheProductOfTheCodes) {
     const Tq1Tensor tensor(scale_per_block);
     ScalePlan plan = plan_scales("file", tensor.info, codec);
     ASSERT_EQ(plan.n_col_blocks, scale_per_block ? 2u : 1u);
-    AlignedBuffer<std::uint8_t> memory(packed_bytes(kernel, kRows, kCols, plan) + kReadPast);
-    const TernaryMatrix matrix = make_ternary_matrix(kernel, kRows, kCols, std::move(plan), memory.span());
+    AlignedBuffer<std::uint8_t> memory(packed_bytes(*kernel.layout, kRows, kCols, plan) + kReadPast);
+    const TernaryMatrix matrix = make_ternary_matrix(*kernel.layout, kRows, kCols, std::move(plan), memory.span());
     std::vector<std::uint8_t> scratch(pack_scratch_bytes(matrix));
     ASSERT_EQ(pack_rows(tensor.info, codec, 0, kRows, matrix, scratch), std::nullopt);
 
@@ -88,7 +95,7 @@ TEST_P(PackedProduct, EqualsTheProductOfTheCodes) {
       }
       std::vector<std::int32_t> expected(kRows);
       kernels::reference_product(codes.data(), kRows, matrix.block_cols, x.data() + first, 1, expected.data());
-      EXPECT_EQ(multiply(matrix, block, x.data() + first), expected);
+      EXPECT_EQ(multiply(routine, matrix, block, x.data() + first), expected);
     }
   }
 }

@@ -19,7 +19,7 @@ namespace tern::weights {
 namespace {
 
 using test::expect_error;
-using test::plain_kernel;
+using test::kPlainLayout;
 
 constexpr std::size_t kBlock = 256;    // elements
 constexpr std::size_t kTq2Bytes = 66;  // of a block
@@ -182,8 +182,8 @@ struct Packed {
 
   explicit Packed(Tq2Tensor& tensor, unsigned n_threads = 2) {
     ScalePlan p = plan(tensor);
-    memory.assign(packed_bytes(plain_kernel(), tensor.rows, tensor.cols, p), 0xee);
-    matrix = make_ternary_matrix(plain_kernel(), tensor.rows, tensor.cols, std::move(p), memory);
+    memory.assign(packed_bytes(kPlainLayout, tensor.rows, tensor.cols, p), 0xee);
+    matrix = make_ternary_matrix(kPlainLayout, tensor.rows, tensor.cols, std::move(p), memory);
     const format::TensorInfo info = tensor.info();
     std::vector<std::optional<std::size_t>> bad(n_threads);
     ThreadPool pool(n_threads);
@@ -263,12 +263,12 @@ TEST(PackRows, NamesTheRowOfACodeThatIsNotTernary) {
 }
 
 TEST(PackedBytes, CountsBlocksOfRowsAndOfColumns) {
-  EXPECT_EQ(packed_bytes(plain_kernel(), 4, 100), 2 * 3 * 128u);
+  EXPECT_EQ(packed_bytes(kPlainLayout, 4, 100), 2 * 3 * 128u);
   ScalePlan by_block;
   by_block.kind = ScaleKind::kBlock;
   by_block.block_cols = 32;
   by_block.n_col_blocks = 4;
-  EXPECT_EQ(packed_bytes(plain_kernel(), 4, 128, by_block), 4 * 2 * 3 * 64u);
+  EXPECT_EQ(packed_bytes(kPlainLayout, 4, 128, by_block), 4 * 2 * 3 * 64u);
 }
 
 // --- hostile bytes -------------------------------------------------------------------------------------------------

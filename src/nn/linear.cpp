@@ -50,7 +50,10 @@ Operand prepare(const Compute& compute, const TernaryRoutine& routine, MatrixVie
     }
   };
   if (x.rows * x.cols >= kPrepareTogether) {
-    compute.pool.run([&](unsigned thread) { prepare_part(thread, compute.pool.size()); });
+    const std::size_t n_parts = std::size_t{4} * compute.pool.size();
+    compute.pool.parallel_for(n_parts, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+      for (std::size_t part = begin; part < end; ++part) prepare_part(part, n_parts);
+    });
   } else {
     prepare_part(0, 1);
   }

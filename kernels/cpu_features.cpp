@@ -1,5 +1,8 @@
 #include "kernels/cpu_features.h"
 
+#include <cstring>
+#include <fstream>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
@@ -100,6 +103,27 @@ std::vector<CpuFeature> detect() {
 #endif
 
 }  // namespace
+
+std::string cpu_name() {
+#if defined(__x86_64__)
+  constexpr unsigned kBrand = 0x80000002U;  // and the two leaves after it: 48 characters
+  Registers brand[3];
+  for (unsigned i = 0; i < 3; ++i) brand[i] = cpuid(kBrand + i);
+  std::string name(sizeof brand, ' ');
+  std::memcpy(name.data(), brand, sizeof brand);
+  return name.c_str();  // up to the first zero
+#else
+  // Linux names the implementer and part of other processors only there.
+  std::ifstream file("/proc/cpuinfo");
+  std::string name;
+  for (std::string line; std::getline(file, line) && !line.empty();) {
+    if (line.starts_with("CPU implementer") || line.starts_with("CPU part") || line.starts_with("model name")) {
+      name += line + "; ";
+    }
+  }
+  return name.empty() ? "unknown processor" : name;
+#endif
+}
 
 const std::vector<CpuFeature>& cpu_features() {
   static const std::vector<CpuFeature> features = detect();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,5 +18,8 @@ struct CpuFeature {
 
 /// The features behind all instruction sets of this kind of machine, weakest first; detected once.
 [[nodiscard]] const std::vector<CpuFeature>& cpu_features();
+
+/// The processor's name, e.g. "Intel(R) Xeon(R) Processor".
+[[nodiscard]] std::string cpu_name();
 
 }  // namespace tern::kernels

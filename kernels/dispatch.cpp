@@ -106,31 +106,6 @@ std::string isa_names() {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-bool answers(const TernaryKernel& kernel, std::string_view request) {
-  return request == kernel.name || request == to_string(kernel.family);
-}
-
-/// Says why `request` can not be had under `isa`.
-[[noreturn]] void fail_choice(std::string_view request, Isa isa) {
-  std::vector<std::string_view> names;
-  std::ranges::transform(runnable_ternary_kernels(isa), std::back_inserter(names),
-                         [](const TernaryKernel* kernel) { return std::string_view(kernel->name); });
-  const std::string here = fmt::format("kernels that can run here: {}", fmt::join(names, ", "));
-  const auto kernels = all_ternary_kernels();
-  // The least demanding kernel that would answer: what it lacks is what the user is told.
-  const auto found =
-      std::find_if(kernels.rbegin(), kernels.rend(), [&](const auto* kernel) { return answers(*kernel, request); });
-  if (found == kernels.rend()) {
-    fail(ErrorKind::kInvalidArgument, "unknown kernel \"{}\"; {}", request, here);
-  }
-  const std::string missing = missing_for((*found)->isa);
-  if (!missing.empty()) {
-    fail(ErrorKind::kInvalidArgument, "kernel \"{}\" needs {}, which this processor lacks; {}", request, missing, here);
-  }
-  fail(ErrorKind::kInvalidArgument, "kernel \"{}\" needs {}, but instructions are limited to {}; {}", request,
-       to_string((*found)->isa), to_string(isa), here);
-}
-
 }  // namespace
 
 std::string_view to_string(Isa isa) noexcept { return traits_of(isa).name; }
@@ -179,31 +154,5 @@ Isa usable_isa() {
 
 std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa) { return runnable(all_ternary_kernels(), isa); }
 std::vector<const FloatKernels*> runnable_float_kernels(Isa isa) { return runnable(all_float_kernels(), isa); }
-
-Choice choose(std::string_view request, Isa isa) {
-  const auto kernels = runnable_ternary_kernels(isa);
-  // The list holds the add/subtract family first and ends with the reference kernel: its head is the automatic choice.
-  const auto found = std::ranges::find_if(
-      kernels, [&](const TernaryKernel* kernel) { return request == "auto" || answers(*kernel, request); });
-  if (found == kernels.end()) {
-    fail_choice(request, isa);
-  }
-  const TernaryKernel& kernel = **found;
-  Choice choice = {.steps = {{1, &kernel, &kernel.decode}, {kernel.min_prompt_tokens, &kernel, &kernel.prompt}},
-                   .floats = runnable_float_kernels(isa).front(),
-                   .note = ""};
-  if (request == "auto" && kernel.family == Family::kReference) {
-    choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));
-  }
-  return choice;
-}
-
-const Choice::Step& Choice::step_for(std::size_t n_tokens) const noexcept {
-  const Step* best = &steps.front();
-  for (const Step& step : steps) {
-    if (step.min_tokens <= n_tokens) best = &step;
-  }
-  return *best;
-}
 
 }  // namespace tern::kernels

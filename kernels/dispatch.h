@@ -31,26 +31,4 @@ namespace tern::kernels {
 [[nodiscard]] std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa);
 [[nodiscard]] std::vector<const FloatKernels*> runnable_float_kernels(Isa isa);
 
-/// Which kernels compute, and why when there is something to say.
-struct Choice {
-  /// From `min_tokens` on, up to the next step, batches go through one routine of a kernel.
-  struct Step {
-    std::size_t min_tokens;
-    const TernaryKernel* kernel;
-    const TernaryRoutine* routine;
-  };
-  std::vector<Step> steps;  // ascending, the first from 1 token on; all of one layout
-  const FloatKernels* floats = nullptr;
-  std::string note;  // one line for the user, e.g. that only the slow reference kernel can run; often empty
-
-  [[nodiscard]] const TernaryLayout& layout() const noexcept { return *steps.front().kernel->layout; }
-  [[nodiscard]] const Step& step_for(std::size_t n_tokens) const noexcept;
-};
-
-/// `request`: "auto", a family ("addsub", "dot", "reference") or a kernel's name. auto takes the add/subtract-only
-/// family.
-///
-/// Errors    Error(kInvalidArgument): unknown, or can not run here (says what is missing, lists what can run)
-[[nodiscard]] Choice choose(std::string_view request, Isa isa);
-
 }  // namespace tern::kernels

@@ -3,7 +3,7 @@
 #include <memory>
 #include <optional>
 
-#include "kernels/dispatch.h"
+#include "kernels/choice.h"
 #include "src/architectures/architecture.h"
 #include "src/base/mapped_file.h"
 #include "src/format/gguf.h"

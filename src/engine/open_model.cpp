@@ -2,6 +2,7 @@
 
 #include "src/base/check.h"
 #include "src/engine/loaded_model.h"
+#include "src/engine/tuning.h"
 #include "src/text/tokenizer_factory.h"
 #include "src/weights/codec.h"
 
@@ -11,7 +12,7 @@ namespace engine {
 LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& options)
     : file(path),
       gguf(format::parse_gguf(file.bytes(), path.string(), weights::tensor_size)),
-      kernels(kernels::choose(options.kernel, kernels::usable_isa())),
+      kernels(choose_kernels(options.kernel, options.threads)),
       weights(gguf, file, options.i2s_layout),
       architecture(architectures::build(gguf, weights)) {
   weights.check_all_used();

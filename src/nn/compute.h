@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "kernels/dispatch.h"
+#include "kernels/choice.h"
 #include "src/base/thread_pool.h"
 #include "src/nn/workspace.h"
 

@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/choice.h"
 #include "kernels/dispatch.h"
 #include "src/base/half.h"
 #include "src/nn/attention.h"

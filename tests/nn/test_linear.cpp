@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/choice.h"
 #include "kernels/dispatch.h"
 #include "src/base/half.h"
 #include "src/nn/linear.h"

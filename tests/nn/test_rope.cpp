@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/choice.h"
 #include "kernels/dispatch.h"
 #include "src/nn/rope.h"
 

@@ -1,0 +1,181 @@
+#include "src/engine/tuning.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "kernels/cpu_features.h"
+#include "kernels/dispatch.h"
+#include "src/base/huge_buffer.h"
+#include "src/nn/linear.h"
+#include "tern/version.h"
+
+namespace tern::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What is known about this machine: seconds by "KERNEL/PHASE/TOKENS".
+using Measurements = std::map<std::string, double>;
+
+// --- measuring --------------------------------------------------------------------------------------------------
+
+/// Times products of a made-up layer of a size that caches near a core do not hold.
+class ProductTimer {
+ public:
+  explicit ProductTimer(unsigned n_threads) : pool_(n_threads) {}
+
+  double operator()(const kernels::TernaryKernel& kernel, const kernels::TernaryRoutine& routine,
+                    std::size_t n_tokens) {
+    const std::size_t rows = std::clamp<std::size_t>(kSums / n_tokens, kLeastRows, kMostRows);
+    nn::Linear layer = make_layer(*kernel.layout, rows);
+    std::vector<float> x(n_tokens * kCols);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 255) - 127.0f;
+    std::vector<float> y(n_tokens * rows);
+    const nn::Projection projection[] = {{&layer, {y.data(), n_tokens, rows}}};
+    kernels::Choice choice = {.steps = {{1, &kernel, &routine}},
+                              .floats = kernels::runnable_float_kernels(kernels::usable_isa()).front(),
+                              .note = ""};
+    const nn::Compute compute{pool_, choice, *choice.floats, work_};
+    double best = INFINITY;
+    for (int i = 0; i < kRuns; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      nn::project(compute, {x.data(), n_tokens, kCols}, projection);
+      best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    return best;
+  }
+
+ private:
+  static constexpr std::size_t kCols = 2560;
+  static constexpr std::size_t kSums = std::size_t{1} << 19;  // rows times tokens: a few milliseconds each
+  static constexpr std::size_t kLeastRows = 2048;
+  static constexpr std::size_t kMostRows = 32768;  // 16 to 21 MB of weights
+  static constexpr int kRuns = 4;                  // the first one warms up
+
+  /// Any bytes will do as weights: the time does not depend on them.
+  nn::Linear make_layer(const kernels::TernaryLayout& layout, std::size_t rows) {
+    const std::size_t bytes = kMostRows / layout.row_block * layout.block_bytes(kCols);
+    if (memory_.span().size() < bytes + kTail) {
+      memory_ = HugeBuffer(bytes + kTail);
+      std::uint64_t state = 1;
+      for (std::uint8_t& byte : memory_.span()) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        byte = static_cast<std::uint8_t>(state >> 56U);
+      }
+    }
+    nn::Linear layer;
+    layer.rows = rows;
+    layer.cols = kCols;
+    layer.ternary = {.layout = &layout,
+                     .rows = rows,
+                     .cols = kCols,
+                     .kind = weights::ScaleKind::kTensor,
+                     .block_cols = kCols,
+                     .n_col_blocks = 1,
+                     .weights = memory_.span().first(bytes),
+                     .scales = {1.0f}};
+    return layer;
+  }
+
+  static constexpr std::size_t kTail = 64 * 1024;  // bytes that prefetches may touch behind the weights
+  ThreadPool pool_;
+  nn::Workspace work_;
+  HugeBuffer memory_;
+};
+
+// --- remembering ------------------------------------------------------------------------------------------------
+
+fs::path cache_directory() {
+  if (const char* dir = std::getenv("TERN_CACHE_DIR")) return dir;
+  if (const char* dir = std::getenv("XDG_CACHE_HOME"); dir != nullptr && *dir != '\0') return fs::path(dir) / "tern";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return fs::path(home) / ".cache/tern";
+  return {};
+}
+
+/// First line of the file, and a key of what is kept in memory.
+std::string machine_key(unsigned n_threads) {
+  return fmt::format("tern {} kernels, {} threads, {}", TERN_VERSION, n_threads, kernels::cpu_name());
+}
+
+fs::path cache_file(const std::string& key) {
+  const fs::path directory = cache_directory();
+  if (directory.empty()) return {};
+  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return directory / fmt::format("kernels-{:016x}.txt", hash);
+}
+
+/// Nothing when there is no such file or when it is not what write_file() writes.
+Measurements read_file(const std::string& key) {
+  constexpr std::size_t kMostLines = 1000;
+  Measurements found;
+  std::ifstream file(cache_file(key));
+  std::string line;
+  if (!std::getline(file, line) || line != key) return {};
+  std::string name;
+  for (double seconds = 0.0; found.size() < kMostLines && file >> name >> seconds;) {
+    if (!(seconds > 0.0 && seconds < 1000.0)) return {};
+    found[name] = seconds;
+  }
+  return found;
+}
+
+/// Does nothing when the file can not be written.
+void write_file(const std::string& key, const Measurements& measurements) {
+  const fs::path path = cache_file(key);
+  if (path.empty()) return;
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  const fs::path draft = path.string() + fmt::format(".{}", getpid());  // others may write at the same time
+  {
+    std::ofstream file(draft);
+    file << key << '\n';
+    for (const auto& [name, seconds] : measurements) file << fmt::format("{} {:.9f}\n", name, seconds);
+    if (!file.flush()) {
+      fs::remove(draft, error);
+      return;
+    }
+  }
+  fs::rename(draft, path, error);
+}
+
+}  // namespace
+
+kernels::Choice choose_kernels(std::string_view request, unsigned n_threads) {
+  static std::mutex mutex;
+  static std::map<std::string, Measurements> known;  // by machine_key()
+  const kernels::Isa isa = kernels::usable_isa();
+  if (n_threads == 0) n_threads = default_threads();
+
+  const std::lock_guard lock(mutex);
+  const std::string key = machine_key(n_threads);
+  Measurements& measurements = known.try_emplace(key).first->second;
+  if (measurements.empty()) measurements = read_file(key);
+  const std::size_t n_known = measurements.size();
+  std::optional<ProductTimer> timer;
+  const auto measured = [&](const kernels::TernaryKernel& kernel, const kernels::TernaryRoutine& routine,
+                            std::size_t n_tokens) {
+    const std::string_view phase = &routine == &kernel.decode ? "decode" : "prompt";
+    const std::string name = fmt::format("{}/{}/{}", kernel.name, phase, n_tokens);
+    const auto found = measurements.find(name);
+    if (found != measurements.end()) return found->second;
+    if (!timer) timer.emplace(n_threads);
+    return measurements[name] = (*timer)(kernel, routine, n_tokens);
+  };
+  kernels::Choice choice = kernels::choose(request, isa, measured);
+  if (measurements.size() > n_known) write_file(key, measurements);
+  return choice;
+}
+
+}  // namespace tern::engine

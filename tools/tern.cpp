@@ -23,6 +23,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"run", "Continue a text", declare_run},
+    {"bench", "Measure the kernels on this machine", declare_bench},
     {"inspect", "Describe a model file and what this machine can do with it", declare_inspect},
     {"tokenize", "Split a text into tokens", declare_tokenize},
     {"logits", "Write the logits after every token", declare_logits},
@@ -40,7 +41,9 @@ constexpr const char* kFooter = R"(Exit status:
 
 Environment:
   TERN_MODEL  the model when no -m is given
-  TERN_ISA    the best instruction set to use: scalar, baseline, avx2, avx512, avx512vnni
+  TERN_ISA    the best instruction set to use: scalar, baseline, avx2, avxvnni, avx512,
+              avx512vnni, avx512vbmi, amx; on ARM: scalar, baseline, dotprod, i8mm
+  TERN_CACHE_DIR  where measurements of this machine are kept (~/.cache/tern); empty: nowhere
 
 Try: tern run "Once upon a time"
 )";

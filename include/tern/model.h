@@ -37,6 +37,7 @@ struct TensorSummary {
   std::string type;                ///< as in the file, e.g. "TQ2_0"
   std::vector<std::size_t> shape;  ///< row-major, slowest first: (rows, cols)
   std::uint64_t file_bytes = 0;
+  bool ternary = false;  ///< read by ternary kernels; else by float ones
 };
 
 /// The hyper-parameters that every architecture here shares.

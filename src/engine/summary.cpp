@@ -16,6 +16,7 @@ std::vector<TensorSummary> list_tensors(const format::Gguf& gguf) {
     summary.type = std::string(weights::find_codec(tensor.type)->name);
     for (std::uint32_t d = tensor.n_dims; d > 0; --d) summary.shape.push_back(tensor.dims[d - 1]);
     summary.file_bytes = tensor.data.size();
+    summary.ternary = weights::find_codec(tensor.type)->is_ternary();
     list.push_back(std::move(summary));
   }
   return list;

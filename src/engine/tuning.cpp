@@ -16,8 +16,7 @@
 
 #include "kernels/cpu_features.h"
 #include "kernels/dispatch.h"
-#include "src/base/huge_buffer.h"
-#include "src/nn/linear.h"
+#include "src/engine/random_layer.h"
 #include "tern/version.h"
 
 namespace tern::engine {
@@ -38,7 +37,8 @@ class ProductTimer {
   double operator()(const kernels::TernaryKernel& kernel, const kernels::TernaryRoutine& routine,
                     std::size_t n_tokens) {
     const std::size_t rows = std::clamp<std::size_t>(kSums / n_tokens, kLeastRows, kMostRows);
-    nn::Linear layer = make_layer(*kernel.layout, rows);
+    layers_.reserve(weights::packed_bytes(*kernel.layout, kMostRows, kCols));
+    const nn::Linear layer = layers_.make(*kernel.layout, rows, kCols);
     std::vector<float> x(n_tokens * kCols);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 255) - 127.0f;
     std::vector<float> y(n_tokens * rows);
@@ -63,35 +63,9 @@ class ProductTimer {
   static constexpr std::size_t kMostRows = 32768;  // 16 to 21 MB of weights
   static constexpr int kRuns = 4;                  // the first one warms up
 
-  /// Any bytes will do as weights: the time does not depend on them.
-  nn::Linear make_layer(const kernels::TernaryLayout& layout, std::size_t rows) {
-    const std::size_t bytes = kMostRows / layout.row_block * layout.block_bytes(kCols);
-    if (memory_.span().size() < bytes + kTail) {
-      memory_ = HugeBuffer(bytes + kTail);
-      std::uint64_t state = 1;
-      for (std::uint8_t& byte : memory_.span()) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        byte = static_cast<std::uint8_t>(state >> 56U);
-      }
-    }
-    nn::Linear layer;
-    layer.rows = rows;
-    layer.cols = kCols;
-    layer.ternary = {.layout = &layout,
-                     .rows = rows,
-                     .cols = kCols,
-                     .kind = weights::ScaleKind::kTensor,
-                     .block_cols = kCols,
-                     .n_col_blocks = 1,
-                     .weights = memory_.span().first(bytes),
-                     .scales = {1.0f}};
-    return layer;
-  }
-
-  static constexpr std::size_t kTail = 64 * 1024;  // bytes that prefetches may touch behind the weights
   ThreadPool pool_;
   nn::Workspace work_;
-  HugeBuffer memory_;
+  RandomLayers layers_;
 };
 
 // --- remembering ------------------------------------------------------------------------------------------------

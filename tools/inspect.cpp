@@ -136,6 +136,9 @@ std::string describe_memory(const ModelSummary& model, const Memory& memory) {
 std::string describe_kernels(const ModelSummary& model) {
   std::string text = line("kernels", fmt::format("decode {}, prompt {}, float {}", model.decode_kernel,
                                                  model.prompt_kernel, model.float_kernel));
+  for (const KernelStep& step : model.kernel_steps) {
+    text += line("", fmt::format("from {:>3} tokens on: {} ({})", step.min_tokens, step.kernel, step.phase));
+  }
   for (const KernelSummary& kernel : all_kernels()) {
     const std::string verdict = kernel.missing.empty() ? "runs here" : "needs " + kernel.missing;
     text += line("", fmt::format("{:<20} {:<12} {}", kernel.name, kernel.instruction_set, verdict));
@@ -160,8 +163,13 @@ Json kernels_to_json(const ModelSummary& model) {
                          {"instruction_set", kernel.instruction_set},
                          {"missing", kernel.missing}});
   }
+  Json steps = Json::array();
+  for (const KernelStep& step : model.kernel_steps) {
+    steps.push_back({{"min_tokens", step.min_tokens}, {"kernel", step.kernel}, {"phase", step.phase}});
+  }
   return {{"decode", model.decode_kernel},
           {"prompt", model.prompt_kernel},
+          {"steps", steps},
           {"float", model.float_kernel},
           {"available", available}};
 }

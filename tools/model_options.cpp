@@ -26,7 +26,8 @@ void ModelOptions::declare_kernels(CLI::App& app) {
       ->check(CLI::Range(0u, kMaxThreads))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--kernel", open.kernel, "auto, addsub, dot, reference, or a kernel's name (see tern inspect)")
+  app.add_option("--kernel", open.kernel,
+                 "auto, addsub, dot, reference, a kernel's name (see tern inspect), or two: DECODE+PROMPT")
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--i2s-layout", i2s_layout, "Block size of I2_S files: 64 for files quantized on ARM")

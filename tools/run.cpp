@@ -107,11 +107,12 @@ std::string describe(const Session& session, const GenerateResult& result) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
   return fmt::format(
-      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {}, {}, threads {}; logits {:016x}\n",
+      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, threads {}; logits "
+      "{:016x}\n",
       stats.prompt_tokens, per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds),
       result.tokens.size(), per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
-      model.float_kernel, session.threads(), stats.logits_hash);
+      model.prompt_kernel, model.float_kernel, session.threads(), stats.logits_hash);
 }
 
 Json to_json(const Session& session, std::string_view prompt, const GenerateResult& result, const RunOptions& options) {

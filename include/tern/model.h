@@ -40,6 +40,13 @@ struct TensorSummary {
   bool ternary = false;  ///< read by ternary kernels; else by float ones
 };
 
+/// Batches of `min_tokens` and more, up to the next step, are computed by this phase of this kernel.
+struct KernelStep {
+  std::size_t min_tokens = 0;
+  std::string kernel;
+  std::string phase;  ///< "decode" or "prompt"
+};
+
 /// The hyper-parameters that every architecture here shares.
 struct ModelSummary {
   std::filesystem::path path;
@@ -62,9 +69,10 @@ struct ModelSummary {
   std::uint64_t float_bytes = 0;           ///< embedding, head, norms as held in memory or mapped
   std::uint64_t bytes_read_per_token = 0;  ///< weights that one decode step reads
   std::uint64_t kv_bytes_per_token_f16 = 0;
-  std::string ternary_scales;  ///< "tensor", "row", "block 256", or several; empty for inspect()
-  std::string decode_kernel;   ///< names of the kernels that will run
-  std::string prompt_kernel;
+  std::string ternary_scales;            ///< "tensor", "row", "block 256", or several; empty for inspect()
+  std::string decode_kernel;             ///< names of the kernels that will run: for one token
+  std::string prompt_kernel;             ///< for the largest batches
+  std::vector<KernelStep> kernel_steps;  ///< which kernel computes which batches, ascending
   std::string float_kernel;
   std::vector<std::string> notes;  ///< remarks for the user, one line each
   std::vector<TensorSummary> tensors;

@@ -86,6 +86,10 @@ void describe_memory(const LoadedModel& model, ModelSummary& s) {
 void describe_kernels(const LoadedModel& model, ModelSummary& s) {
   s.decode_kernel = model.kernels.step_for(1).kernel->name;
   s.prompt_kernel = model.kernels.steps.back().kernel->name;
+  for (const kernels::Choice::Step& step : model.kernels.steps) {
+    const bool decode = step.routine == &step.kernel->decode;
+    s.kernel_steps.push_back({step.min_tokens, step.kernel->name, decode ? "decode" : "prompt"});
+  }
   s.float_kernel = model.kernels.floats->name;
   if (!model.kernels.note.empty()) s.notes.push_back(model.kernels.note);
 }

@@ -10,7 +10,7 @@ namespace tern::test {
 struct Launch {
   std::vector<std::string> arguments;
   std::string input = {};                                             ///< on standard input
-  std::vector<std::pair<std::string, std::string>> environment = {};  ///< added; TERN_* is unset otherwise
+  std::vector<std::pair<std::string, std::string>> environment = {};  ///< added; TERN_MODEL is unset otherwise
   std::string output_path = {};     ///< standard output goes to this file instead of a pipe
   bool close_output_early = false;  ///< stop reading standard output after its first bytes
   int signal_after_output = 0;      ///< sent after the first bytes of standard output

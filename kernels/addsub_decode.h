@@ -3,30 +3,17 @@
 // Decoding with tables of sums, for any vector width. Included by the add/subtract kernels, each of which gives its
 // vectors as a class V; all names are local to the including file (see kernels.h).
 //
-// A nibble of a packed byte holds two trits (t, u): it selects one of 16 entries of a table of t*x0 + u*x1, made once
-// for all rows by additions. `pshufb` looks up 16 to 64 rows at once, but only bytes, so an activation is split into
-// x = 16 * high + low with low in [-8, 7] and high in [-8, 8], and each half has its own table:
-//
-//     tables of a group   | low: columns 0, 1 | low: columns 2, 3 | high: columns 0, 1 | high: columns 2, 3 |   4 x 16
-//     B
-//
-// Entries are kept positive by a bias, so that byte sums can be widened by treating the odd bytes as high parts.
-
-#include <immintrin.h>
+// A nibble of a packed byte selects an entry of a table of sums (addsub_tables.h); one instruction looks up 16 to 64
+// rows. Entries are positive, so that byte sums can be widened by treating the odd bytes as high parts.
 
 #include <cstring>
 
+#include "kernels/addsub_tables.h"
 #include "kernels/layout_rows64.h"
 
 namespace tern::kernels {
 namespace {
 
-constexpr std::size_t kTableBytes = 16;
-constexpr std::size_t kTablesBytes = 4 * kTableBytes;  // of a group
-
-constexpr int kMaxHalf = 8;                  // |low|, |high| <= 8 for |x| <= 127
-constexpr int kEntryBias = 2 * kMaxHalf;     // an entry is a sum of two halves: [-16, 16] becomes [0, 32]
-constexpr int kMaxEntry = 2 * kEntryBias;    // 32
 constexpr int kMaxGroupSum = 2 * kMaxEntry;  // two nibbles a byte: 64
 constexpr int kGroupBias = 2 * kEntryBias;   // 32 in the sum of the low halves, and 32 in that of the high halves
 
@@ -51,74 +38,8 @@ constexpr std::size_t kFarBytes = 8192;   // bytes
 constexpr std::size_t kNearBytes = 1024;  // bytes
 
 inline void prefetch(const std::uint8_t* p) {
-  _mm_prefetch(p + kFarBytes, _MM_HINT_T1);
-  _mm_prefetch(p + kNearBytes, _MM_HINT_T0);
-}
-
-// --- tables -----------------------------------------------------------------------------------------------------
-
-/// The low and high halves of 16 activations.
-struct Halves {
-  __m128i low, high;
-};
-
-inline Halves split(__m128i x) {
-  const __m256i rounded = _mm256_add_epi16(_mm256_cvtepi8_epi16(x), _mm256_set1_epi16(8));
-  const __m256i high = _mm256_srai_epi16(rounded, 4);
-  const __m256i low = _mm256_sub_epi16(_mm256_and_si256(rounded, _mm256_set1_epi16(15)), _mm256_set1_epi16(8));
-  const __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0b11'01'10'00);
-  return {_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)};
-}
-
-/// The tables of both column pairs of group `group` (0..3) of 16 halves: entry (t0 + 1) | (t1 + 1) << 2 of a pair's
-/// table is 16 + t0 * a + t1 * b. `vpsignb` negates, keeps or clears: no product is formed.
-inline __m256i pair_tables(__m256i halves, int group) {
-  const __m256i signs_a =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0, -1, 0, 1, 0));
-  const __m256i signs_b =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0));
-  const __m256i pair = _mm256_setr_m128i(_mm_setzero_si128(), _mm_set1_epi8(2));  // columns 0, 1 | 2, 3
-  const __m256i a = _mm256_shuffle_epi8(halves, _mm256_add_epi8(pair, _mm256_set1_epi8(static_cast<char>(4 * group))));
-  const __m256i b =
-      _mm256_shuffle_epi8(halves, _mm256_add_epi8(pair, _mm256_set1_epi8(static_cast<char>(4 * group + 1))));
-  const __m256i sum = _mm256_add_epi8(_mm256_sign_epi8(a, signs_a), _mm256_sign_epi8(b, signs_b));
-  return _mm256_add_epi8(sum, _mm256_set1_epi8(kEntryBias));
-}
-
-/// Makes the tables of the groups [begin, end) of one token. x: (cols); columns beyond are zeros.
-void make_tables(const std::int8_t* x, std::size_t cols, std::size_t begin, std::size_t end, std::uint8_t* tables) {
-  constexpr std::size_t kStep = 4;  // groups; 16 columns
-  for (std::size_t g = begin; g < end; g += kStep) {
-    alignas(16) std::int8_t columns[kStep * rows64::kGroupCols] = {};
-    const std::size_t first = g * rows64::kGroupCols;
-    if (first < cols) {
-      std::memcpy(columns, x + first, cols - first < sizeof columns ? cols - first : sizeof columns);
-    }
-    const Halves halves = split(_mm_load_si128(reinterpret_cast<const __m128i*>(columns)));
-    const __m256i low = _mm256_broadcastsi128_si256(halves.low);
-    const __m256i high = _mm256_broadcastsi128_si256(halves.high);
-    const std::size_t n = end - g < kStep ? end - g : kStep;
-    for (std::size_t i = 0; i < n; ++i) {
-      auto* out = reinterpret_cast<__m256i*>(tables + (g + i) * kTablesBytes);
-      _mm256_store_si256(out, pair_tables(low, static_cast<int>(i)));
-      _mm256_store_si256(out + 1, pair_tables(high, static_cast<int>(i)));
-    }
-  }
-}
-
-std::size_t decode_operand_bytes(std::size_t n_tokens, std::size_t cols) {
-  return n_tokens * rows64::n_groups(cols) * kTablesBytes;
-}
-
-/// Each part makes the tables of a range of groups, for every token.
-void decode_prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part, std::size_t n_parts,
-                    std::uint8_t* operand) {
-  const std::size_t n_groups = rows64::n_groups(cols);
-  const std::size_t begin = n_groups * part / n_parts;
-  const std::size_t end = n_groups * (part + 1) / n_parts;
-  for (std::size_t t = 0; t < n_tokens; ++t) {
-    make_tables(x + t * cols, cols, begin, end, operand + t * n_groups * kTablesBytes);
-  }
+  __builtin_prefetch(p + kFarBytes, 0, 2);
+  __builtin_prefetch(p + kNearBytes, 0, 3);
 }
 
 // --- product ----------------------------------------------------------------------------------------------------
@@ -148,6 +69,17 @@ struct SpanSums {
   alignas(64) std::uint16_t high_even[rows64::kRows / 2];
   alignas(64) std::uint16_t high_odd[rows64::kRows / 2];
 };
+
+/// Traps where a sum of `n_groups` groups is beyond its bound; does nothing in a release.
+inline void check_sums([[maybe_unused]] const SpanSums& sums, [[maybe_unused]] std::size_t n_groups) {
+#ifdef TERN_DCHECKS
+  const std::size_t max = n_groups * kMaxGroupSum;
+  for (std::size_t i = 0; i < rows64::kRows / 2; ++i) {
+    if (sums.low_even[i] > max || sums.low_odd[i] > max) __builtin_trap();
+    if (sums.high_even[i] > max || sums.high_odd[i] > max) __builtin_trap();
+  }
+#endif
+}
 
 /// Adds kChunkGroups groups for the rows of one vector.
 template <class V>
@@ -215,6 +147,7 @@ void multiply_block(const std::uint8_t* weights, const std::uint8_t* tables, std
     const auto bias = static_cast<std::int32_t>(n * kGroupBias * 17);  // low + 16 * high
     SpanSums span;
     sum_span<V>(weights + begin * rows64::kRows, tables + begin * kTablesBytes, n, span);
+    check_sums(span, n);
     for (std::size_t i = 0; i < rows64::kRows / 2; ++i) {
       sums[2 * i] += span.low_even[i] + (span.high_even[i] << 4U) - bias;
       sums[2 * i + 1] += span.low_odd[i] + (span.high_odd[i] << 4U) - bias;

@@ -28,6 +28,15 @@ constexpr const TernaryKernel* kTernaryKernels[] = {
 #ifdef TERN_HAVE_AVX2
     &kDotAvx2,
 #endif
+#ifdef TERN_HAVE_NEON
+    &kAddSubNeon,
+#endif
+#ifdef TERN_HAVE_I8MM
+    &kDotNeonI8mm,
+#endif
+#ifdef TERN_HAVE_DOTPROD
+    &kDotNeonDotprod,
+#endif
     &kReference,
 };
 

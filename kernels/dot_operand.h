@@ -9,6 +9,8 @@
 //     token block   | columns 0-3 of token 0, 1, .. | columns 4-7 of token 0, 1, .. | ... | sums |
 //     sums          sum of x per token, int32, padded to a multiple of 64 bytes
 //
+// Where an instruction takes eight columns of a token at a time, they come in eights instead of fours.
+//
 // Codes are 0, 1, 2 instead of -1, 0, 1: a kernel subtracts the sum of x from what it gets.
 
 #include <cstring>
@@ -18,9 +20,10 @@
 namespace tern::kernels {
 namespace {
 
-template <std::size_t kTokens>
+template <std::size_t kTokens, std::size_t kCols = tile16x4::kPlaneCols>
 struct DotOperand {
-  static constexpr std::size_t kQuadBytes = kTokens * tile16x4::kPlaneCols;  // four columns of a token block
+  static_assert(tile16x4::kStepCols % kCols == 0);
+  static constexpr std::size_t kQuadBytes = kTokens * kCols;  // kCols columns of a token block
   static constexpr std::size_t kSumsBytes = (kTokens * sizeof(std::int32_t) + 63) / 64 * 64;
 
   static std::size_t quads_bytes(std::size_t cols) { return tile16x4::padded_cols(cols) * kTokens; }
@@ -42,7 +45,7 @@ struct DotOperand {
       auto* block_sums = reinterpret_cast<std::int32_t*>(block + block_bytes(cols) - kSumsBytes);
       for (std::size_t t = 0; t < kTokens && b * kTokens + t < n_tokens; ++t) {
         const std::int8_t* token = x + (b * kTokens + t) * cols;
-        copy_token(token, cols, block + t * tile16x4::kPlaneCols);
+        copy_token(token, cols, block + t * kCols);
         block_sums[t] = sum(token, cols);
       }
     }
@@ -50,10 +53,9 @@ struct DotOperand {
 
  private:
   static void copy_token(const std::int8_t* x, std::size_t cols, std::uint8_t* out) {
-    constexpr std::size_t kQuad = tile16x4::kPlaneCols;
     std::size_t c = 0;
-    for (; c + kQuad <= cols; c += kQuad, out += kQuadBytes) {
-      std::memcpy(out, x + c, kQuad);
+    for (; c + kCols <= cols; c += kCols, out += kQuadBytes) {
+      std::memcpy(out, x + c, kCols);
     }
     std::memcpy(out, x + c, cols - c);
   }

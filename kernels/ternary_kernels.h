@@ -9,7 +9,10 @@ namespace tern::kernels {
 extern const TernaryKernel kReference;
 extern const TernaryKernel kAddSubAvx2;
 extern const TernaryKernel kAddSubAvx512;
+extern const TernaryKernel kAddSubNeon;
 extern const TernaryKernel kDotAvx2;
 extern const TernaryKernel kDotAvx512Vnni;
+extern const TernaryKernel kDotNeonDotprod;
+extern const TernaryKernel kDotNeonI8mm;
 
 }  // namespace tern::kernels

@@ -269,85 +269,104 @@ struct RowSums {
   WideSums low, high;
 };
 
-/// A few groups of a few row blocks, and their tables for a few tokens.
-struct Run {
-  const std::uint8_t* weights;
-  std::size_t block_bytes;  // from one row block to the next
-  const std::uint8_t* tables;
-  std::size_t token_bytes;  // from one token's tables to the next's
-  std::size_t n_groups;
+/// The sums of a product are computed for a few row blocks at a time: the memory delivers several ascending streams
+/// sooner than one, and the tables of a chunk stay in registers from block to block.
+constexpr std::size_t kBlocks = 8;
+constexpr std::size_t kTokens = 8;  // tokens whose tables are read together, so that weights are read once
+
+/// Row blocks whose sums are kept while the tables of one run after the other are read.
+constexpr std::size_t kSuperBlocks = 2 * kBlocks;
+constexpr std::size_t kSuperRows = kSuperBlocks * e5::kRows;
+
+/// A thread's own memory.
+struct Scratch {
+  RowSums cells[kTokens][kBlocks];
+  alignas(64) std::int32_t sums[kTokens][kSuperRows];
 };
 
+// Two prefetches a cache line: a far one into the second cache, which hides the memory, and a near one into the first.
+// Each of the streams runs ahead by as much.
 #ifndef FAR
 #define FAR 2048
 #endif
 #ifndef NEAR
 #define NEAR 512
 #endif
+constexpr std::size_t kFarBytes = FAR;   // bytes
+constexpr std::size_t kNearBytes = NEAR;  // bytes
 
-template <std::size_t kGroups, std::size_t kBlocks, std::size_t kTokens>
-inline void add_chunk(const std::uint8_t* weights, std::size_t block_bytes, const std::uint8_t* tables,
-                      std::size_t token_bytes, RowSums (&sums)[kBlocks][kTokens]) {
-#pragma GCC unroll 8
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-    __m512i codes[kGroups];
-    __m512i shifted[kGroups];
-#pragma GCC unroll 8
+/// Some groups of some row blocks, and their tables for some tokens.
+struct Run {
+  const std::uint8_t* weights;
+  const std::uint8_t* next;  // weights of the run that comes after it
+  const std::uint8_t* tables;
+  std::size_t n_groups;
+  std::size_t n_blocks;
+  std::size_t block_bytes;  // from one row block to the next
+  std::size_t n_tokens;
+  std::size_t token_bytes;  // from one token's tables to the next's
+};
+
+/// Holds a value in a register: the compiler would rather load it again for each use, and loads are scarce here.
+inline void in_register(__m512i& v) { asm("" : "+v"(v)); }
+
+/// Adds kGroups groups of all blocks for one token. far: bytes to prefetch ahead, 0 for not at all
+template <std::size_t kGroups, bool kPrefetch>
+inline void add_chunk(const Run& run, const std::uint8_t* weights, const std::uint8_t* tables, std::size_t far,
+                      RowSums* sums) {
+  __m512i table[4 * kGroups];
+#pragma GCC unroll 12
+  for (std::size_t i = 0; i < 4 * kGroups; ++i) {
+    table[i] = _mm512_load_si512(tables + i * kTableBytes);
+    in_register(table[i]);
+    _mm_prefetch(tables + kChunkGroups * kTablesBytes + i * kTableBytes, _MM_HINT_T0);
+  }
+  for (std::size_t b = 0; b < run.n_blocks; ++b, weights += run.block_bytes) {
+    __m512i low = _mm512_setzero_si512();
+    __m512i high = _mm512_setzero_si512();
+#pragma GCC unroll 3
     for (std::size_t i = 0; i < kGroups; ++i) {
-      const std::uint8_t* w = weights + b * block_bytes + i * e5::kRows;
-      _mm_prefetch(w + FAR, _MM_HINT_T1);
-      _mm_prefetch(w + NEAR, _MM_HINT_T0);
-      codes[i] = _mm512_load_si512(w);
-      shifted[i] = _mm512_srli_epi16(codes[i], 2);  // two bits of the neighbour remain, which vpermb ignores
-    }
-#pragma GCC unroll 8
-    for (std::size_t t = 0; t < kTokens; ++t) {
-      __m512i low = _mm512_setzero_si512();
-      __m512i high = _mm512_setzero_si512();
-#pragma GCC unroll 8
-      for (std::size_t i = 0; i < kGroups; ++i) {
-        const std::uint8_t* table = tables + t * token_bytes + i * kTablesBytes;
-        low = add8(low, _mm512_permutexvar_epi8(shifted[i], _mm512_load_si512(table)));
-        low = add8(low, _mm512_permutexvar_epi8(codes[i], _mm512_load_si512(table + kTableBytes)));
-        high = add8(high, _mm512_permutexvar_epi8(shifted[i], _mm512_load_si512(table + 2 * kTableBytes)));
-        high = add8(high, _mm512_permutexvar_epi8(codes[i], _mm512_load_si512(table + 3 * kTableBytes)));
+      const std::uint8_t* group = weights + i * e5::kRows;
+      if constexpr (kPrefetch) {
+        _mm_prefetch(group + far, _MM_HINT_T1);
+        _mm_prefetch(group + kNearBytes, _MM_HINT_T0);
       }
-      sums[b][t].low.add(low);
-      sums[b][t].high.add(high);
+      __m512i codes = _mm512_load_si512(group);
+      in_register(codes);
+      const __m512i shifted = _mm512_srli_epi16(codes, 2);  // vpermb ignores the two bits of the neighbour
+      low = add8(low, _mm512_permutexvar_epi8(shifted, table[4 * i]));
+      low = add8(low, _mm512_permutexvar_epi8(codes, table[4 * i + 1]));
+      high = add8(high, _mm512_permutexvar_epi8(shifted, table[4 * i + 2]));
+      high = add8(high, _mm512_permutexvar_epi8(codes, table[4 * i + 3]));
     }
+    sums[b].low.add(low);
+    sums[b].high.add(high);
   }
 }
 
-template <std::size_t kBlocks, std::size_t kTokens>
-__attribute__((noinline)) void add_run(const Run& run, RowSums (&result)[kBlocks][kTokens]) {
-  RowSums sums[kBlocks][kTokens];
-#pragma GCC unroll 8
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-#pragma GCC unroll 8
-    for (std::size_t t = 0; t < kTokens; ++t) sums[b][t] = result[b][t];
-  }
-  const std::uint8_t* weights = run.weights;
-  const std::uint8_t* tables = run.tables;
-  std::size_t left = run.n_groups;
-  for (; left >= kChunkGroups; left -= kChunkGroups) {
-    add_chunk<kChunkGroups>(weights, run.block_bytes, tables, run.token_bytes, sums);
-    weights += kChunkGroups * e5::kRows;
-    tables += kChunkGroups * kTablesBytes;
-  }
-  for (; left > 0; --left) {
-    add_chunk<1>(weights, run.block_bytes, tables, run.token_bytes, sums);
-    weights += e5::kRows;
-    tables += kTablesBytes;
-  }
-#pragma GCC unroll 8
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-#pragma GCC unroll 8
-    for (std::size_t t = 0; t < kTokens; ++t) result[b][t] = sums[b][t];
+/// Adds kGroups groups of all blocks for all tokens.
+template <std::size_t kGroups>
+inline void add_tokens(const Run& run, std::size_t group, Scratch& scratch) {
+  const std::uint8_t* weights = run.weights + group * e5::kRows;
+  const std::uint8_t* tables = run.tables + group * kTablesBytes;
+  // What follows the last groups of a run is the next run.
+  const std::uint8_t* end = run.weights + run.n_groups * e5::kRows;
+  const auto skip = weights + kFarBytes < end ? 0 : static_cast<std::size_t>(run.next - end);
+  add_chunk<kGroups, true>(run, weights, tables, kFarBytes + skip, scratch.cells[0]);
+  for (std::size_t t = 1; t < run.n_tokens; ++t) {
+    add_chunk<kGroups, false>(run, weights, tables + t * run.token_bytes, 0, scratch.cells[t]);
   }
 }
 
-/// Adds a block's sums, less their bias, to sums of 32 bits. sums: (64)
-inline void drain(const RowSums& rows, std::size_t n_groups, std::int32_t* sums) {
+void add_run(const Run& run, Scratch& scratch) {
+  std::size_t group = 0;
+  for (; group + kChunkGroups <= run.n_groups; group += kChunkGroups) add_tokens<kChunkGroups>(run, group, scratch);
+  for (; group < run.n_groups; ++group) add_tokens<1>(run, group, scratch);
+}
+
+/// Turns the sums of a row block over `n_groups` groups into sums of 32 bits without bias, which are added to `sums`
+/// unless they are the first. sums: (64)
+void drain(const RowSums& rows, std::size_t n_groups, bool first, std::int32_t* sums) {
   const __m512i bias = _mm512_set1_epi32(static_cast<int>(n_groups) * kGroupBias * 17);
   const __m512i low[2] = {rows.low.evens(), rows.low.odd};
   const __m512i high[2] = {rows.high.evens(), rows.high.odd};
@@ -363,57 +382,85 @@ inline void drain(const RowSums& rows, std::size_t n_groups, std::int32_t* sums)
   const __m512i d23[2] = {_mm512_unpacklo_epi32(bytes[2], bytes[3]), _mm512_unpackhi_epi32(bytes[2], bytes[3])};
   const __m512i rows16[4] = {_mm512_unpacklo_epi64(d01[0], d23[0]), _mm512_unpackhi_epi64(d01[0], d23[0]),
                              _mm512_unpacklo_epi64(d01[1], d23[1]), _mm512_unpackhi_epi64(d01[1], d23[1])};
-  for (std::size_t i = 0; i < 4; ++i) {
-    _mm512_store_si512(sums + 16 * i, _mm512_add_epi32(_mm512_load_si512(sums + 16 * i), rows16[i]));
+  for (std::size_t i = 0; i < 4; ++i, sums += 16) {
+    _mm512_store_si512(sums, first ? rows16[i] : _mm512_add_epi32(_mm512_load_si512(sums), rows16[i]));
   }
 }
 
-std::size_t scratch_bytes(std::size_t /*cols*/) { return 0; }
+std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
 
 #ifndef GRAIN
-#define GRAIN 1024
+#define GRAIN kSuperRows
 #endif
 Grain grain(std::size_t n_tokens, std::size_t /*cols*/) { return {GRAIN, n_tokens}; }
 
-template <std::size_t kBlocks, std::size_t kTokens>
-void multiply_blocks(const TernaryProduct& p, std::size_t block, std::size_t token) {
+/// `n` things in as few shares as possible, none above `most`, all about equal.
+constexpr std::size_t even_share(std::size_t n, std::size_t most) {
+  const std::size_t n_shares = (n + most - 1) / most;
+  return (n + n_shares - 1) / n_shares;
+}
+
+/// Groups of a run: as many as 16 bits hold, fewer where the tables of all tokens would leave the second cache.
+constexpr std::size_t run_groups(std::size_t n_groups, std::size_t n_tokens) {
+  constexpr std::size_t kCachedBytes = std::size_t{1} << 20;
+  const std::size_t cached = kCachedBytes / (kTablesBytes * n_tokens) / kChunkGroups * kChunkGroups;
+  const std::size_t most = cached < kRunGroups ? cached : kRunGroups;
+  return (even_share(n_groups, most) + kChunkGroups - 1) / kChunkGroups * kChunkGroups;
+}
+
+/// Row blocks and tokens of a product that are computed together: at most kSuperBlocks and kTokens.
+struct Part {
+  std::size_t block, n_blocks;
+  std::size_t token, n_tokens;
+};
+
+void multiply_part(const TernaryProduct& p, const Part& part, Scratch& scratch) {
   const std::size_t n_groups = e5::n_groups(p.cols);
   const std::size_t block_bytes = e5::block_bytes(p.cols);
-  alignas(64) std::int32_t sums[kTokens][kBlocks * e5::kRows] = {};
-  for (std::size_t begin = 0; begin < n_groups; begin += kRunGroups) {
-    const std::size_t n = n_groups - begin < kRunGroups ? n_groups - begin : kRunGroups;
-    RowSums rows[kBlocks][kTokens] = {};
-    add_run<kBlocks, kTokens>({p.weights + block * block_bytes + begin * e5::kRows, block_bytes,
-                               p.operand + (token * n_groups + begin) * kTablesBytes, n_groups * kTablesBytes, n},
-                              rows);
-    for (std::size_t t = 0; t < kTokens; ++t) {
-      for (std::size_t b = 0; b < kBlocks; ++b) drain(rows[b][t], n, sums[t] + b * e5::kRows);
+  const std::size_t step_groups = run_groups(n_groups, part.n_tokens);
+  const std::size_t step_blocks = even_share(part.n_blocks, kBlocks);
+  const std::uint8_t* weights = p.weights + part.block * block_bytes;
+  for (std::size_t group = 0; group < n_groups; group += step_groups) {
+    const std::size_t n = n_groups - group < step_groups ? n_groups - group : step_groups;
+    for (std::size_t block = 0; block < part.n_blocks; block += step_blocks) {
+      const std::size_t left = part.n_blocks - block;
+      const Run run = {.weights = weights + block * block_bytes + group * e5::kRows,
+                       .next = weights + (block + step_blocks) * block_bytes + group * e5::kRows,
+                       .tables = p.operand + (part.token * n_groups + group) * kTablesBytes,
+                       .n_groups = n,
+                       .n_blocks = left < step_blocks ? left : step_blocks,
+                       .block_bytes = block_bytes,
+                       .n_tokens = part.n_tokens,
+                       .token_bytes = n_groups * kTablesBytes};
+      std::memset(scratch.cells, 0, sizeof scratch.cells[0] * part.n_tokens);
+      add_run(run, scratch);
+      for (std::size_t t = 0; t < part.n_tokens; ++t) {
+        for (std::size_t b = 0; b < run.n_blocks; ++b) {
+          drain(scratch.cells[t][b], n, group == 0, scratch.sums[t] + (block + b) * e5::kRows);
+        }
+      }
     }
   }
-  const std::size_t row = block * e5::kRows;
-  const std::size_t n_rows = p.row_end - row < kBlocks * e5::kRows ? p.row_end - row : kBlocks * e5::kRows;
-  for (std::size_t t = 0; t < kTokens; ++t) p.sink.take(p.sink.context, token + t, row, n_rows, sums[t]);
 }
 
-template <std::size_t kBlocks>
-void multiply_tokens(const TernaryProduct& p, std::size_t block) {
-  std::size_t t = p.token_begin;
-  for (; t + 4 <= p.token_end; t += 4) multiply_blocks<kBlocks, 4>(p, block, t);
-  if (t + 2 <= p.token_end) {
-    multiply_blocks<kBlocks, 2>(p, block, t);
-    t += 2;
-  }
-  if (t < p.token_end) multiply_blocks<kBlocks, 1>(p, block, t);
-}
-
-#ifndef RB
-#define RB 4
-#endif
 void multiply(const TernaryProduct& p) {
+  auto& scratch = *reinterpret_cast<Scratch*>(p.scratch);
   const std::size_t end = (p.row_end + e5::kRows - 1) / e5::kRows;
-  std::size_t block = p.row_begin / e5::kRows;
-  for (; block + RB <= end; block += RB) multiply_tokens<RB>(p, block);
-  for (; block < end; ++block) multiply_tokens<1>(p, block);
+  const std::size_t n_tokens = p.token_end - p.token_begin;
+  const std::size_t step_tokens = even_share(n_tokens, kTokens);
+  for (std::size_t block = p.row_begin / e5::kRows; block < end; block += kSuperBlocks) {
+    const std::size_t n_blocks = end - block < kSuperBlocks ? end - block : kSuperBlocks;
+    const std::size_t row = block * e5::kRows;
+    const std::size_t n_rows = p.row_end - row < kSuperRows ? p.row_end - row : kSuperRows;
+    for (std::size_t token = p.token_begin; token < p.token_end; token += step_tokens) {
+      const std::size_t left = p.token_end - token;
+      const Part part = {block, n_blocks, token, left < step_tokens ? left : step_tokens};
+      multiply_part(p, part, scratch);
+      for (std::size_t t = 0; t < part.n_tokens; ++t) {
+        p.sink.take(p.sink.context, token + t, row, n_rows, scratch.sums[t]);
+      }
+    }
+  }
 }
 
 }  // namespace e5_decode

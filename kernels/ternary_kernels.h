@@ -10,6 +10,7 @@ extern const TernaryKernel kReference;
 extern const TernaryKernel kAddSubAvx2;
 extern const TernaryKernel kAddSubAvx512;
 extern const TernaryKernel kAddSubNeon;
+extern const TernaryKernel kAddSubAvx512Vbmi;
 extern const TernaryKernel kDotAvx2;
 extern const TernaryKernel kDotAvx512Vnni;
 extern const TernaryKernel kDotNeonDotprod;

@@ -1,0 +1,20 @@
+// Add/subtract-only kernel for AVX-512 with VBMI, whose byte permutation looks up tables of 64 entries: no instruction
+// here multiplies by a weight (tests/kernels checks the object code).
+#include "kernels/addsub_e5_decode.h"
+#include "kernels/ternary_kernels.h"
+
+namespace tern::kernels {
+
+const TernaryKernel kAddSubAvx512Vbmi = {.name = "addsub-avx512vbmi",
+                                         .family = Family::kAddSub,
+                                         .isa = Isa::kAvx512Vbmi,
+                                         .layout = &kE5,
+                                         .decode = {.operand_bytes = e5_decode::operand_bytes,
+                                                    .prepare = e5_decode::prepare,
+                                                    .scratch_bytes = e5_decode::scratch_bytes,
+                                                    .grain = e5_decode::grain,
+                                                    .multiply = e5_decode::multiply},
+                                         .prompt = {},
+                                         .min_prompt_tokens = static_cast<std::size_t>(-1)};
+
+}  // namespace tern::kernels

@@ -10,6 +10,8 @@ extern const TernaryKernel kReference;
 extern const TernaryKernel kAddSubAvx2;
 extern const TernaryKernel kAddSubAvx512;
 extern const TernaryKernel kDotAvx2;
+extern const TernaryKernel kDotAvxVnni;
 extern const TernaryKernel kDotAvx512Vnni;
+extern const TernaryKernel kDotAvx512Vbmi;
 
 }  // namespace tern::kernels

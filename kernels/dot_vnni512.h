@@ -73,8 +73,8 @@ static_assert(kMaxSpans * kSpanSteps * 4 * 128 * 127 < (1UL << 31), "a 32-bit la
 /// Sums of kTiles tiles with kN tokens. Few tokens leave registers for a sum per scale; with more, fields are shifted.
 template <typename Decoder, std::size_t kN>
 struct BatchSums {
-  static constexpr std::size_t kTiles = kN <= 4 ? 4 : 2;
-  static constexpr std::size_t kPlanes = kN == 1 ? 4 : kN == 2 ? 2 : 1;
+  static constexpr std::size_t kTiles = kN <= 3 ? 4 : 2;
+  static constexpr std::size_t kPlanes = kN == 1 ? 4 : kN == 2 || kN == 4 || kN == 5 ? 2 : 1;
 
   __m512i sum[kTiles][kN][kPlanes] = {};
 
@@ -161,7 +161,7 @@ struct BatchTile {
   static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
     using Sums = BatchSums<Decoder, kN>;
     // Where registers hold half a block, each span is read twice, the second time from the first cache.
-    constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 1;
+    constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 2048;
     constexpr std::size_t kCols = kSpans * Decoder::kSpanCols;
     for (std::size_t begin = 0; begin < cols; begin += kCols) {
       const std::size_t n = cols - begin < kCols ? cols - begin : kCols;

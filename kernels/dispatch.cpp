@@ -25,8 +25,14 @@ constexpr const TernaryKernel* kTernaryKernels[] = {
 #ifdef TERN_HAVE_AVX2
     &kAddSubAvx2,
 #endif
+#ifdef TERN_HAVE_AVX512VBMI
+    &kDotAvx512Vbmi,
+#endif
 #ifdef TERN_HAVE_AVX512VNNI
     &kDotAvx512Vnni,
+#endif
+#ifdef TERN_HAVE_AVXVNNI
+    &kDotAvxVnni,
 #endif
 #ifdef TERN_HAVE_AVX2
     &kDotAvx2,

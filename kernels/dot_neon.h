@@ -8,7 +8,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/dot_operand.h"
+#include "kernels/dot_neon_operand.h"
 
 namespace tern::kernels {
 namespace {

@@ -12,8 +12,10 @@ extern const TernaryKernel kAddSubAvx512;
 extern const TernaryKernel kAddSubNeon;
 extern const TernaryKernel kAddSubAvx512Vbmi;
 extern const TernaryKernel kDotAvx2;
+extern const TernaryKernel kDotAvxVnni;
 extern const TernaryKernel kDotAvx512Vnni;
 extern const TernaryKernel kDotNeonDotprod;
 extern const TernaryKernel kDotNeonI8mm;
+extern const TernaryKernel kDotAvx512Vbmi;
 
 }  // namespace tern::kernels

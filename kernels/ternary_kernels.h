@@ -11,5 +11,6 @@ extern const TernaryKernel kAddSubAvx2;
 extern const TernaryKernel kAddSubAvx512;
 extern const TernaryKernel kDotAvx2;
 extern const TernaryKernel kDotAvx512Vnni;
+extern const TernaryKernel kDotAmx;
 
 }  // namespace tern::kernels

@@ -74,6 +74,7 @@ std::vector<CpuFeature> detect() {
       {Isa::kAvx512, "avx512vl", zmm && bit(leaf7.ebx, 31)},
       {Isa::kAvx512Vnni, "avx512vnni", zmm && bit(leaf7.ecx, 11)},
       {Isa::kAvx512Vbmi, "avx512vbmi", zmm && bit(leaf7.ecx, 1)},
+      {Isa::kAmx, "gfni", zmm && bit(leaf7.ecx, 8)},
       {Isa::kAmx, "amx_tile", has_tiles},
       {Isa::kAmx, "amx_int8", has_tiles && bit(leaf7.edx, 25)},
       {Isa::kDotprod, "an AArch64 processor", false},

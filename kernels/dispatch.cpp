@@ -25,6 +25,9 @@ constexpr const TernaryKernel* kTernaryKernels[] = {
 #ifdef TERN_HAVE_AVX2
     &kAddSubAvx2,
 #endif
+#ifdef TERN_HAVE_AMX
+    &kDotAmx,
+#endif
 #ifdef TERN_HAVE_AVX512VBMI
     &kDotAvx512Vbmi,
 #endif

@@ -17,5 +17,6 @@ extern const TernaryKernel kDotAvx512Vnni;
 extern const TernaryKernel kDotNeonDotprod;
 extern const TernaryKernel kDotNeonI8mm;
 extern const TernaryKernel kDotAvx512Vbmi;
+extern const TernaryKernel kDotAmx;
 
 }  // namespace tern::kernels

@@ -1,0 +1,256 @@
+// Dot-product kernel for AMX-INT8: a tile instruction multiplies 16 tokens with 16 rows over 64 columns.
+//
+// Weights are decoded to one byte per code first, into tiles that stay in the first cache while tokens are multiplied
+// with them. Decoding and multiplying take turns: tile instructions finish late, and stores behind them would fill the
+// store buffer and stop both.
+#include <immintrin.h>
+
+#include "kernels/dot_amx_operand.h"
+#include "kernels/dot_amx_tiles.h"
+#include "kernels/layout_e5.h"
+#include "kernels/ternary_kernels.h"
+
+namespace tern::kernels {
+namespace {
+
+using amx::kLineBytes;
+using amx::kTileBytes;
+using amx::kTileRows;
+using amx::kTileTokens;
+using amx::Operand;
+using amx::SumTiles;
+using amx::TokenTiles;
+
+// Sums begin at minus the sum of x, to which codes up to 2 times x are added.
+static_assert((2 + 1) * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane would overflow: 1.6e9");
+
+constexpr std::size_t kStripRows = 2 * kTileRows;                    // half of a block of the layout
+constexpr std::size_t kQuadBytes = e5::kGroupsTogether * e5::kRows;  // four groups of a block
+
+// --- decoding ---------------------------------------------------------------------------------------------------
+
+constexpr e5::Tables plus(e5::Tables tables, unsigned constant) {
+  for (std::uint8_t& a : tables.a) a = static_cast<std::uint8_t>(a + constant);
+  return tables;
+}
+// Codes 0, 1, 2 of digits 1-4 in two bits each, and that of digit 0, for which the table of the whole byte is zero.
+constexpr e5::Tables kFieldTables = plus(e5::make_tables(0, 1, 4, 16, 64), 1 + 4 + 16 + 64);
+constexpr e5::Tables kFirstTables = plus(e5::make_tables(1, 0, 0, 0, 0), 1);
+
+/// What turns a vector of bytes of the layout into five vectors of codes.
+class Decoder {
+ public:
+  /// Line of digit j goes to out + j * stride.
+  void decode(__m512i bytes, std::uint8_t* out, std::size_t stride) const {
+    const __m512i high = _mm512_srli_epi16(bytes, 2);  // look-ups ignore the two bits of the neighbour
+    const __m512i fields =
+        _mm512_add_epi8(_mm512_permutexvar_epi8(high, fields_a_), _mm512_permutexvar_epi8(bytes, fields_b_));
+    _mm512_store_si512(out, _mm512_permutexvar_epi8(high, first_));
+    _mm512_store_si512(out + stride, _mm512_and_si512(fields, _mm512_set1_epi8(3)));
+    _mm512_store_si512(out + 2 * stride, pick<2>(fields));
+    _mm512_store_si512(out + 3 * stride, pick<4>(fields));
+    _mm512_store_si512(out + 4 * stride, pick<6>(fields));
+  }
+
+ private:
+  /// Bits kShift and kShift + 1 of every byte. A matrix of bits does it in one instruction: its byte 7 picks bit 0 of
+  /// the result, its byte 6 bit 1.
+  template <unsigned kShift>
+  static __m512i pick(__m512i v) {
+    constexpr std::uint64_t kMatrix = std::uint64_t{1} << (56 + kShift) | std::uint64_t{2} << (48 + kShift);
+    return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(static_cast<long long>(kMatrix)), 0);
+  }
+
+  __m512i fields_a_ = _mm512_loadu_si512(kFieldTables.a);
+  __m512i fields_b_ = _mm512_loadu_si512(kFieldTables.b);
+  __m512i first_ = _mm512_loadu_si512(kFirstTables.a);
+};
+
+/// Decodes a span of `n_groups` groups for kRowTiles x 16 rows: all of a block, or its half `half`.
+///
+/// tiles: (5 digits, kRowTiles) tiles. Lines beyond the groups are left as they are: they meet zeros.
+template <int kRowTiles>
+void decode_span(const std::uint8_t* weights, std::size_t half, std::size_t n_groups, std::uint8_t* tiles) {
+  constexpr std::size_t kStride = kRowTiles * kTileBytes;  // from digit to digit
+  const Decoder decoder;
+  for (std::size_t g = 0; g < n_groups; g += e5::kGroupsTogether, weights += kQuadBytes, tiles += kLineBytes) {
+    __m512i v[e5::kGroupsTogether];
+    for (std::size_t i = 0; i < e5::kGroupsTogether; ++i) v[i] = _mm512_load_si512(weights + i * e5::kRows);
+    if (kRowTiles == 4 || half == 0) {
+      const __m512i low01 = _mm512_unpacklo_epi8(v[0], v[1]);
+      const __m512i low23 = _mm512_unpacklo_epi8(v[2], v[3]);
+      decoder.decode(_mm512_unpacklo_epi16(low01, low23), tiles, kStride);
+      decoder.decode(_mm512_unpackhi_epi16(low01, low23), tiles + kTileBytes, kStride);
+    }
+    if (kRowTiles == 4 || half == 1) {
+      std::uint8_t* out = tiles + (kRowTiles - 2) * kTileBytes;
+      const __m512i high01 = _mm512_unpackhi_epi8(v[0], v[1]);
+      const __m512i high23 = _mm512_unpackhi_epi8(v[2], v[3]);
+      decoder.decode(_mm512_unpacklo_epi16(high01, high23), out, kStride);
+      decoder.decode(_mm512_unpackhi_epi16(high01, high23), out + kTileBytes, kStride);
+    }
+  }
+}
+
+// --- multiplying ------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kChunkSpans = 2;  // decoded together
+constexpr std::size_t kMaxBlockTokens = 512;
+
+/// Memory of a thread.
+struct Scratch {
+  alignas(64) std::uint8_t panel[kChunkSpans * e5::kGroupCols * 2 * kTileBytes];  // 20 KB
+  alignas(64) std::int32_t done[4 * amx::kTileSums];                              // sums to be handed over
+  alignas(64) std::int32_t open[kMaxBlockTokens * kStripRows];                    // sums of columns so far
+};
+
+std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
+
+/// Rows and tokens of a product whose sums are in the tile registers.
+struct Place {
+  std::size_t row, token;
+};
+
+/// Hands over kTokenTiles x kRowTiles tiles of sums.
+template <int kTokenTiles, int kRowTiles>
+void finish(const TernaryProduct& p, Place at, std::int32_t* sums) {
+  constexpr std::size_t kRows = kRowTiles * kTileRows;
+  SumTiles<kTokenTiles, kRowTiles>::save(sums, kRows);
+  const std::size_t n_rows = p.row_end - at.row < kRows ? p.row_end - at.row : kRows;
+  for (std::size_t t = 0; t < kTokenTiles * kTileTokens && at.token + t < p.token_end; ++t) {
+    p.sink.take(p.sink.context, at.token + t, at.row, n_rows, sums + t * kRows);
+  }
+}
+
+TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
+  const std::size_t stride = Operand::tile_bytes(p.cols);
+  return {p.operand + token / kTileTokens * stride, stride};
+}
+
+/// Adds the products of a span.
+template <int kTokenTiles, int kRowTiles>
+void add_span(TokenTiles x, const std::uint8_t* panel) {
+  for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
+    SumTiles<kTokenTiles, kRowTiles>::add({x.first + j * kTileBytes, x.stride}, panel + j * kRowTiles * kTileBytes);
+  }
+}
+
+const std::uint8_t* block_at(const TernaryProduct& p, std::size_t row) {
+  return p.weights + row / e5::kRows * e5::block_bytes(p.cols);
+}
+
+/// All tokens fit the tile registers: their sums stay there for all columns.
+template <int kTokenTiles, int kRowTiles>
+void multiply_few(const TernaryProduct& p, Scratch& scratch) {
+  const TokenTiles tokens = tokens_at(p, p.token_begin);
+  for (std::size_t row = p.row_begin; row < p.row_end; row += kRowTiles * kTileRows) {
+    const std::uint8_t* weights = block_at(p, row);
+    const std::size_t half = row % e5::kRows / kStripRows;
+    SumTiles<kTokenTiles, kRowTiles>::start(tokens);
+    TokenTiles x = {tokens.first + kTileBytes, tokens.stride};
+    for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols, x.first += Operand::kSpanBytes) {
+      const std::size_t n_groups = e5::span_groups(p.cols - col);
+      decode_span<kRowTiles>(weights, half, n_groups, scratch.panel);
+      weights += n_groups * e5::kRows;
+      add_span<kTokenTiles, kRowTiles>(x, scratch.panel);
+    }
+    finish<kTokenTiles, kRowTiles>(p, {row, p.token_begin}, scratch.done);
+  }
+}
+
+/// A run of columns that is decoded at once.
+struct Chunk {
+  std::size_t span, n_spans;
+  bool first, last;
+};
+
+template <int kTokenTiles>
+void add_chunk(const TernaryProduct& p, Place at, Chunk chunk, std::int32_t* open, Scratch& scratch) {
+  using Sums = SumTiles<kTokenTiles, 2>;
+  const TokenTiles tokens = tokens_at(p, at.token);
+  if (chunk.first) {
+    Sums::start(tokens);
+  } else {
+    Sums::resume(open, kStripRows);
+  }
+  for (std::size_t s = 0; s < chunk.n_spans; ++s) {
+    const std::uint8_t* x = tokens.first + kTileBytes + (chunk.span + s) * Operand::kSpanBytes;
+    add_span<kTokenTiles, 2>({x, tokens.stride}, scratch.panel + s * e5::kGroupCols * 2 * kTileBytes);
+  }
+  if (chunk.last) {
+    finish<kTokenTiles, 2>(p, at, scratch.done);
+  } else {
+    Sums::save(open, kStripRows);
+  }
+}
+
+/// One strip of 32 rows, and any number of tokens up to kMaxBlockTokens.
+void multiply_strip(const TernaryProduct& p, std::size_t row, Scratch& scratch) {
+  const std::size_t n_spans = e5::n_spans(p.cols);
+  const std::size_t half = row % e5::kRows / kStripRows;
+  const std::uint8_t* weights = block_at(p, row);
+  for (std::size_t span = 0; span < n_spans; span += kChunkSpans) {
+    const std::size_t n = n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans;
+    const Chunk chunk = {span, n, span == 0, span + n == n_spans};
+    for (std::size_t s = 0; s < n; ++s) {
+      const std::size_t n_groups = e5::span_groups(p.cols - (span + s) * e5::kSpanCols);
+      decode_span<2>(weights, half, n_groups, scratch.panel + s * e5::kGroupCols * 2 * kTileBytes);
+      weights += n_groups * e5::kRows;
+    }
+    for (std::size_t t = p.token_begin; t < p.token_end; t += 2 * kTileTokens) {
+      std::int32_t* open = scratch.open + (t - p.token_begin) * kStripRows;
+      if (p.token_end - t > kTileTokens) {
+        add_chunk<2>(p, {row, t}, chunk, open, scratch);
+      } else {
+        add_chunk<1>(p, {row, t}, chunk, open, scratch);
+      }
+    }
+  }
+}
+
+/// Tokens whose activations fill half of a second cache of 2 MB.
+std::size_t block_tokens(std::size_t cols) {
+  constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+  constexpr std::size_t kStep = 2 * kTileTokens;
+  const std::size_t tokens = kBlockBytes / Operand::tile_bytes(cols) * kTileTokens / kStep * kStep;
+  return tokens < kStep ? kStep : tokens < kMaxBlockTokens ? tokens : kMaxBlockTokens;
+}
+
+Grain grain(std::size_t n_tokens, std::size_t cols) {
+  const std::size_t block = block_tokens(cols);
+  return {4 * e5::kRows, n_tokens < block ? n_tokens : block};
+}
+
+void multiply(const TernaryProduct& product) {
+  const amx::TileRegisters registers;
+  auto& scratch = *reinterpret_cast<Scratch*>(product.scratch);
+  const std::size_t step = block_tokens(product.cols);
+  for (std::size_t begin = product.token_begin; begin < product.token_end; begin += step) {
+    TernaryProduct p = product;
+    p.token_begin = begin;
+    p.token_end = product.token_end - begin < step ? product.token_end : begin + step;
+    if (p.token_end - begin <= kTileTokens) {
+      multiply_few<1, 4>(p, scratch);
+    } else if (p.token_end - begin <= 2 * kTileTokens) {
+      multiply_few<2, 2>(p, scratch);
+    } else {
+      for (std::size_t row = p.row_begin; row < p.row_end; row += kStripRows) multiply_strip(p, row, scratch);
+    }
+  }
+}
+
+}  // namespace
+
+const TernaryKernel kDotAmx = {.name = "dot-amx",
+                               .family = Family::kDot,
+                               .isa = Isa::kAmx,
+                               .layout = &kE5,
+                               .decode = {},
+                               .prompt = {.operand_bytes = Operand::bytes,
+                                          .prepare = Operand::prepare,
+                                          .scratch_bytes = scratch_bytes,
+                                          .grain = grain,
+                                          .multiply = multiply},
+                               .min_prompt_tokens = 5};
+
+}  // namespace tern::kernels

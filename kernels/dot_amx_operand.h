@@ -1,0 +1,78 @@
+#pragma once
+
+// The activations of the AMX kernel. Included by that kernel; all names are local to the including file (see
+// kernels.h).
+//
+//     operand       | token tile 0 | token tile 1 | ...                    16 tokens each
+//     token tile    | -sums | span 0: digits 0, 1, 2, 3, 4 | span 1: .. | ...     tiles of 1 KB
+//     -sums         line t: minus the sum of token t, 16 times int32. Codes are 0, 1, 2 instead of -1, 0, 1, so this is
+//                   where sums begin
+//     digit j       line t: the columns of token t that meet digit j of the span's groups (layout_e5.h), then zeros
+//
+// Lines of tokens that do not exist are left as they are: what comes of them is not handed over.
+
+#include <immintrin.h>
+
+#include "kernels/dot_amx_tiles.h"
+#include "kernels/layout_e5.h"
+
+namespace tern::kernels {
+namespace {
+namespace amx {
+
+struct Operand {
+  static constexpr std::size_t kSpanBytes = e5::kGroupCols * kTileBytes;
+
+  static constexpr std::size_t tile_bytes(std::size_t cols) { return kTileBytes + e5::n_spans(cols) * kSpanBytes; }
+  static constexpr std::size_t n_tiles(std::size_t n_tokens) { return (n_tokens + kTileTokens - 1) / kTileTokens; }
+  static std::size_t bytes(std::size_t n_tokens, std::size_t cols) { return n_tiles(n_tokens) * tile_bytes(cols); }
+
+  /// Parts share the tokens.
+  static void prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part,
+                      std::size_t n_parts, std::uint8_t* operand) {
+    const std::size_t end = n_tokens * (part + 1) / n_parts;
+    for (std::size_t t = n_tokens * part / n_parts; t < end;) {
+      const std::size_t line = t % kTileTokens;
+      const std::size_t n_lines = end - t < kTileTokens - line ? end - t : kTileTokens - line;
+      fill_lines(x + t * cols, n_lines, cols, operand + t / kTileTokens * tile_bytes(cols) + line * kLineBytes);
+      t += n_lines;
+    }
+  }
+
+ private:
+  /// x: (n_lines, cols), tokens of one tile; `lines`: the first of their lines in its first tile register.
+  static void fill_lines(const std::int8_t* x, std::size_t n_lines, std::size_t cols, std::uint8_t* lines) {
+    __m512i sums[kTileTokens];
+    for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+    std::uint8_t* out = lines + kTileBytes;
+    for (std::size_t begin = 0; begin < cols; begin += e5::kSpanCols) {
+      const std::size_t n = e5::span_groups(cols - begin);
+      for (std::size_t j = 0; j < e5::kGroupCols; ++j, out += kTileBytes) {
+        copy_lines(x, n_lines, cols, {begin + j * n, n}, out, sums);
+      }
+    }
+    for (std::size_t t = 0; t < n_lines; ++t) {
+      const __m512i sum = _mm512_set1_epi32(-_mm512_reduce_add_epi32(sums[t]));
+      _mm512_store_si512(lines + t * kLineBytes, sum);
+    }
+  }
+
+  struct Columns {
+    std::size_t begin, n;
+  };
+  static void copy_lines(const std::int8_t* x, std::size_t n_lines, std::size_t cols, Columns part, std::uint8_t* out,
+                         __m512i* sums) {
+    const std::size_t left = part.begin < cols ? cols - part.begin : 0;
+    const std::size_t n = part.n < left ? part.n : left;
+    const __mmask64 mask = n == 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
+    for (std::size_t t = 0; t < n_lines; ++t) {
+      const __m512i v = _mm512_maskz_loadu_epi8(mask, x + t * cols + (n > 0 ? part.begin : 0));
+      _mm512_store_si512(out + t * kLineBytes, v);
+      sums[t] = _mm512_dpbusd_epi32(sums[t], _mm512_set1_epi8(1), v);
+    }
+  }
+};
+
+}  // namespace amx
+}  // namespace
+}  // namespace tern::kernels

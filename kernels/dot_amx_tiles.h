@@ -1,0 +1,148 @@
+#pragma once
+
+// Tile registers of AMX, and the products that are kept in them. Included by kernels compiled for AMX-INT8; all names
+// are local to the including file (see kernels.h).
+//
+// A tile register is 16 rows of 64 bytes. `tdpbsud` adds to a tile of sums, (16 tokens, 16 rows of the matrix) int32,
+//
+//     sums[t][r] += sum over k < 64 of x[t][k] * w[r][k]
+//
+//     x    signed bytes     row t:      64 columns of token t
+//     w    unsigned bytes   row k / 4:  4 columns of 16 rows of the matrix, one row after the other
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tern::kernels {
+namespace {
+namespace amx {
+
+constexpr std::size_t kTileTokens = 16;
+constexpr std::size_t kTileRows = 16;                                 // of the matrix
+constexpr std::size_t kTileCols = 64;                                 // bytes of a token
+constexpr std::size_t kLineBytes = 64;                                // one row of a tile register
+constexpr std::size_t kTileBytes = kTileTokens * kTileCols;           // 1024
+constexpr std::size_t kTileSums = kTileTokens * kTileRows;            // int32
+constexpr std::size_t kSumStride = kTileRows * sizeof(std::int32_t);  // bytes from token to token in a tile of its own
+
+// The compilers' intrinsics take literal register numbers only, and GCC's do not tell the compiler that they read and
+// write memory.
+
+/// Lines lie `stride` bytes apart.
+template <int kTile>
+inline void load(const void* p, std::size_t stride = kLineBytes) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(kTile) : "memory");
+}
+
+template <int kTile>
+inline void store(void* p, std::size_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(kTile) : "memory");
+}
+
+template <int kSums, int kX, int kW>
+inline void multiply_add() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
+}
+
+/// Makes the tile registers usable while it lives. They belong to a thread, and while they hold anything, every change
+/// of threads has to save their 8 KB.
+class TileRegisters {
+ public:
+  TileRegisters() {
+    Config config = {};
+    config.palette = 1;
+    for (int i = 0; i < kRegisters; ++i) {
+      config.line_bytes[i] = kLineBytes;
+      config.lines[i] = kTileTokens;
+    }
+    asm volatile("ldtilecfg %0" : : "m"(config));
+  }
+  TileRegisters(const TileRegisters&) = delete;
+  TileRegisters& operator=(const TileRegisters&) = delete;
+  ~TileRegisters() { asm volatile("tilerelease"); }
+
+ private:
+  static constexpr int kRegisters = 8;
+  /// Source: Intel SDM, "LDTILECFG"
+  struct alignas(64) Config {
+    std::uint8_t palette;
+    std::uint8_t start_line;
+    std::uint8_t reserved[14];
+    std::uint16_t line_bytes[16];
+    std::uint8_t lines[16];
+  };
+  static_assert(sizeof(Config) == 64);
+};
+
+/// Activations of one or two neighbouring token tiles, see Operand.
+struct TokenTiles {
+  const std::uint8_t* first;
+  std::size_t stride;  // bytes from one token tile to the next
+};
+
+/// A block of sums in the tile registers: kTokenTiles x kRowTiles tiles.
+///
+/// Four tiles of sums hide the latency of `tdpbsud`, 52 cycles against 16 to start one.
+template <int kTokenTiles, int kRowTiles>
+struct SumTiles {
+  static constexpr int kTiles = kTokenTiles * kRowTiles;
+  static_assert(kTiles == 2 || kTiles == 4);
+  static constexpr int kFirstX = 4;
+  static constexpr int kFirstW = kFirstX + kTokenTiles;
+  static constexpr int kRegistersForW = 8 - kFirstW;
+
+  /// Sets the sums of every token to one tile of its own, the same for all rows of the matrix.
+  static void start(TokenTiles values) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t) { load<tile.value>(values.first + t * values.stride); });
+  }
+  /// Element (token, row) lies at sums[token * stride + row].
+  static void resume(const std::int32_t* sums, std::size_t stride) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t r) {
+      load<tile.value>(sums + t * kTileTokens * stride + r * kTileRows, stride * sizeof *sums);
+    });
+  }
+  static void save(std::int32_t* sums, std::size_t stride) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t r) {
+      store<tile.value>(sums + t * kTileTokens * stride + r * kTileRows, stride * sizeof *sums);
+    });
+  }
+  /// Adds the products of 64 columns. w: kRowTiles tiles, one after the other.
+  static void add(TokenTiles x, const std::uint8_t* w) {
+    load<kFirstX>(x.first);
+    if constexpr (kTokenTiles == 2) load<kFirstX + 1>(x.first + x.stride);
+    add_row_tile<0>(w);
+    add_row_tile<1>(w);
+    if constexpr (kRowTiles == 4) {
+      add_row_tile<2>(w);
+      add_row_tile<3>(w);
+    }
+  }
+
+ private:
+  template <int kValue>
+  struct Number {
+    static constexpr int value = kValue;
+  };
+
+  template <typename F>
+  static void for_each_tile(const F& f) {
+    f(Number<0>{}, 0, 0);
+    f(Number<1>{}, 1 / kRowTiles, 1 % kRowTiles);
+    if constexpr (kTiles == 4) {
+      f(Number<2>{}, 2 / kRowTiles, 2 % kRowTiles);
+      f(Number<3>{}, 3 / kRowTiles, 3 % kRowTiles);
+    }
+  }
+
+  template <int kRow>
+  static void add_row_tile(const std::uint8_t* w) {
+    constexpr int kW = kFirstW + kRow % kRegistersForW;
+    load<kW>(w + kRow * kTileBytes);
+    multiply_add<kRow, kFirstX, kW>();
+    if constexpr (kTokenTiles == 2) multiply_add<kRowTiles + kRow, kFirstX + 1, kW>();
+  }
+};
+
+}  // namespace amx
+}  // namespace
+}  // namespace tern::kernels

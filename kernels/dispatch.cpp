@@ -8,6 +8,7 @@
 
 #include "kernels/cpu_features.h"
 #include "kernels/float_tables.h"
+#include "kernels/head_tables.h"
 #include "kernels/ternary_kernels.h"
 #include "src/base/check.h"
 
@@ -40,6 +41,22 @@ constexpr const FloatKernels* kFloatKernels[] = {
 #endif
     &kFloatBaseline,
     &kFloatScalar,
+};
+
+constexpr const HeadKernels* kHeadKernels[] = {
+#ifdef TERN_HAVE_AVX512VNNI
+    &kHeadAvx512Vnni,
+#endif
+#ifdef TERN_HAVE_AVX512
+    &kHeadAvx512,
+#endif
+#ifdef TERN_HAVE_AVXVNNI
+    &kHeadAvxVnni,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kHeadAvx2,
+#endif
+    &kHeadBaseline,   &kHeadScalar,
 };
 
 struct IsaTraits {
@@ -150,6 +167,7 @@ std::string_view to_string(Family family) noexcept {
 
 std::span<const TernaryKernel* const> all_ternary_kernels() noexcept { return kTernaryKernels; }
 std::span<const FloatKernels* const> all_float_kernels() noexcept { return kFloatKernels; }
+std::span<const HeadKernels* const> all_head_kernels() noexcept { return kHeadKernels; }
 
 std::string missing_for(Isa isa) {
   std::vector<std::string_view> missing;
@@ -179,6 +197,7 @@ Isa usable_isa() {
 
 std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa) { return runnable(all_ternary_kernels(), isa); }
 std::vector<const FloatKernels*> runnable_float_kernels(Isa isa) { return runnable(all_float_kernels(), isa); }
+std::vector<const HeadKernels*> runnable_head_kernels(Isa isa) { return runnable(all_head_kernels(), isa); }
 
 Choice choose(std::string_view request, Isa isa) {
   const auto kernels = runnable_ternary_kernels(isa);
@@ -191,6 +210,7 @@ Choice choose(std::string_view request, Isa isa) {
   const TernaryKernel& kernel = **found;
   Choice choice = {.steps = {{1, &kernel, &kernel.decode}, {kernel.min_prompt_tokens, &kernel, &kernel.prompt}},
                    .floats = runnable_float_kernels(isa).front(),
+                   .head = runnable_head_kernels(isa).front(),
                    .note = ""};
   if (request == "auto" && kernel.family == Family::kReference) {
     choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));

@@ -73,6 +73,9 @@ TEST(Kernels, AreOrderedBestFirst) {
   const auto floats = all_float_kernels();
   EXPECT_EQ(floats.back()->isa, Isa::kScalar);
   EXPECT_TRUE(std::ranges::is_sorted(floats, std::greater{}, [](const FloatKernels* table) { return table->isa; }));
+  const auto heads = all_head_kernels();
+  EXPECT_EQ(heads.back()->isa, Isa::kScalar);
+  EXPECT_TRUE(std::ranges::is_sorted(heads, std::greater{}, [](const HeadKernels* table) { return table->isa; }));
 }
 
 TEST(MissingFor, GrowsWithTheInstructionSet) {
@@ -150,6 +153,8 @@ TEST(Choose, TakesOnlyTablesOfTheForcedInstructionSet) {
     for (const FloatKernels* table : all_float_kernels()) {
       EXPECT_FALSE(table->isa <= isa && table->isa > choice.floats->isa) << table->name << ", " << to_string(isa);
     }
+    EXPECT_EQ(choice.head, runnable_head_kernels(isa).front());
+    EXPECT_LE(choice.head->isa, isa);
   }
 }
 

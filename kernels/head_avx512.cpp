@@ -1,0 +1,35 @@
+// The output head for AVX-512 F and BW: bytes are widened, `vpmaddwd` multiplies 16-bit numbers and adds neighbours.
+#include "kernels/head_impl.h"
+#include "kernels/head_rows_avx512.h"
+#include "kernels/head_tables.h"
+#include "kernels/head_wide.h"
+
+namespace tern::kernels {
+namespace {
+
+struct Avx512 : HeadWide<16>, HeadRowsAvx512 {
+  static constexpr std::size_t kBytes = 32;
+  using Row = __m512i;
+  static Row load(const std::uint8_t* p) {
+    return _mm512_cvtepu8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+
+  struct Sum {
+    __m512i lanes = _mm512_setzero_si512();
+
+    void add(Row row, const std::uint8_t* x) {
+      lanes = _mm512_add_epi32(lanes, _mm512_madd_epi16(row, _mm512_load_si512(x)));
+    }
+    [[nodiscard]] std::int64_t total() const {
+      const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(lanes));
+      const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(lanes, 1));
+      return _mm512_reduce_add_epi64(_mm512_add_epi64(low, high));
+    }
+  };
+};
+
+}  // namespace
+
+constinit const HeadKernels kHeadAvx512 = make_head_table<Avx512>("head-avx512", Isa::kAvx512);
+
+}  // namespace tern::kernels

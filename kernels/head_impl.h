@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "kernels/head.h"
 
@@ -13,7 +14,11 @@
 ///   kBytes                            columns of a row that one register holds; divides kHeadAlignment
 ///   kSegmentCols                      columns whose sums cannot overflow; a multiple of kHeadAlignment
 ///   Row, load(p)                      kBytes columns of a row, as the multiplication wants them
-///   Sum: add(row, x), total()         the exact sum of (q + 128) * x over up to kSegmentCols columns
+///   kTileSums                         sums that its registers hold at once, 4 or 8
+///   Hidden, load_hidden(p)            kBytes elements of a hidden state, from 2 * kBytes bytes of the operand
+///   Sum: zero(), add(row, hidden), total()
+///                                     the exact sum of (q + 128) * x over up to kSegmentCols columns
+///   add_totals(sums, totals)          adds the total() of each of an array of sums
 ///   pack(x, n, out)                   n integers, n <= kBytes, to 2 * kBytes bytes of the operand; zeros fill it up
 ///   to_bytes(w, scale, q)             16 weights, floats or halves, to bytes
 ///
@@ -131,68 +136,117 @@ void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
 
 // --- products ---------------------------------------------------------------------------------------------------
 
-inline constexpr std::size_t kTileRows = 2;    // rows and tokens that are multiplied side by side, where there are
-inline constexpr std::size_t kTileTokens = 4;  // several tokens
-inline constexpr std::size_t kBlockRows = 8;   // rows that stay in the first cache while all tokens pass
+/// Rows that stay in the first cache while all tokens pass, kTileTokens or fewer at a time.
+inline constexpr std::size_t kBlockRows = 8;
+inline constexpr std::size_t kTileTokens = 4;
 
-/// A tile of the product.
+/// Rows and tokens that are multiplied side by side.
 struct HeadTile {
   const HeadProduct& p;
   std::size_t row;
   std::size_t token;
 };
 
-template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
-inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, std::int64_t* totals) {
-  const std::size_t token_bytes = operand_bytes(tile.p.cols);
-  const std::uint8_t* rows = tile.p.rows + tile.row * tile.p.stride;
-  const std::uint8_t* x = tile.p.operand + tile.token * token_bytes + kOperandHeader;
-  typename Isa::Sum sums[n_rows][n_tokens];
-  for (std::size_t c = begin; c < end; c += Isa::kBytes) {
-    typename Isa::Row w[n_rows];
-    for (std::size_t r = 0; r < n_rows; ++r) w[r] = Isa::load(rows + r * tile.p.stride + c);
-    for (std::size_t t = 0; t < n_tokens; ++t) {
-      for (std::size_t r = 0; r < n_rows; ++r) sums[r][t].add(w[r], x + t * token_bytes + 2 * c);
-    }
+/// What is asked for while a tile is computed: the next block of rows, a share of it in every pass over this one, so
+/// that memory never waits for the multiplications of many tokens.
+struct Ahead {
+  const std::uint8_t* next;
+  std::size_t step;  // bytes that come nearer with every step of a tile
+
+  template <std::size_t n_lines>
+  void prefetch() {
+    for (std::size_t i = 0; i < n_lines; ++i) __builtin_prefetch(next + i * kHeadAlignment, 0, 2);
+    next += step;
   }
-  for (std::size_t r = 0; r < n_rows; ++r) {
-    for (std::size_t t = 0; t < n_tokens; ++t) totals[r * n_tokens + t] += sums[r][t].total();
-  }
+};
+
+/// body(0), ..., body(n - 1), spelled out: loops would keep what they index in memory, not in registers.
+template <std::size_t n, typename Body>
+inline __attribute__((always_inline)) void unroll(const Body& body) {
+  [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) { (body(i), ...); }
+  (std::make_index_sequence<n>{});
 }
 
 template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
-void multiply_tile(const HeadTile& tile) {
-  const HeadProduct& p = tile.p;
-  const std::size_t cols = padded_cols(p.cols);
-  std::int64_t totals[n_rows * n_tokens] = {};
-  for (std::size_t c = 0; c < cols; c += Isa::kSegmentCols) {
-    add_segment<Isa, n_rows, n_tokens>(tile, c, cols - c < Isa::kSegmentCols ? cols : c + Isa::kSegmentCols, totals);
+inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, Ahead& asked, std::int64_t* totals) {
+  constexpr std::size_t kLines = (n_rows * Isa::kBytes + kHeadAlignment - 1) / kHeadAlignment;
+  const std::size_t token_bytes = operand_bytes(tile.p.cols);
+  const std::size_t stride = tile.p.stride;
+  const std::uint8_t* rows = tile.p.rows + tile.row * stride;
+  const std::uint8_t* x = tile.p.operand + tile.token * token_bytes + kOperandHeader;
+  typename Isa::Sum sums[n_tokens * n_rows];
+  unroll<n_tokens * n_rows>([&](std::size_t i) __attribute__((always_inline)) { sums[i] = Isa::Sum::zero(); });
+  Ahead ahead = asked;  // in registers
+  for (std::size_t c = begin; c < end; c += Isa::kBytes) {
+    ahead.prefetch<kLines>();
+    typename Isa::Row w[n_rows];
+    unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { w[r] = Isa::load(rows + r * stride + c); });
+    unroll<n_tokens>([&](std::size_t t) __attribute__((always_inline)) {
+      const typename Isa::Hidden hidden = Isa::load_hidden(x + t * token_bytes + 2 * c);
+      unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { sums[t * n_rows + r].add(w[r], hidden); });
+    });
   }
+  asked = ahead;
+  Isa::add_totals(sums, totals);
+}
+
+/// `totals`: (n_tokens, n_rows), exact.
+template <std::size_t n_rows, std::size_t n_tokens>
+void store_logits(const HeadTile& tile, const std::int64_t* totals) {
+  const HeadProduct& p = tile.p;
   for (std::size_t t = 0; t < n_tokens; ++t) {
     const HiddenHeader header = header_of(p.operand + (tile.token + t) * operand_bytes(p.cols));
     float* y = p.y + (tile.token + t) * p.y_stride + tile.row;
     for (std::size_t r = 0; r < n_rows; ++r) {
-      const auto sum = static_cast<double>(totals[r * n_tokens + t] - header.offset);
+      const auto sum = static_cast<double>(totals[t * n_rows + r] - header.offset);
       y[r] = static_cast<float>(sum * (double{p.scales[tile.row + r]} * header.step));
     }
   }
 }
 
+template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
+void multiply_tile(const HeadTile& tile, Ahead& ahead) {
+  const std::size_t cols = padded_cols(tile.p.cols);
+  std::int64_t totals[n_tokens * n_rows] = {};
+  for (std::size_t c = 0; c < cols; c += Isa::kSegmentCols) {
+    const std::size_t end = cols - c < Isa::kSegmentCols ? cols : c + Isa::kSegmentCols;
+    add_segment<Isa, n_rows, n_tokens>(tile, c, end, ahead, totals);
+  }
+  store_logits<n_rows, n_tokens>(tile, totals);
+}
+
+/// A block of rows and some tokens. As many rows side by side as the registers hold sums for.
 template <typename Isa, std::size_t n_tokens>
-void multiply_rows(const HeadProduct& p, std::size_t row, std::size_t row_end, std::size_t token) {
-  for (; row + kTileRows <= row_end; row += kTileRows) multiply_tile<Isa, kTileRows, n_tokens>({p, row, token});
-  for (; row < row_end; ++row) multiply_tile<Isa, 1, n_tokens>({p, row, token});
+void multiply_block(const HeadTile& block, std::size_t row_end, std::size_t n_passes, Ahead& ahead) {
+  constexpr std::size_t kRows = Isa::kTileSums / n_tokens;
+  std::size_t row = block.row;
+  ahead.step = kRows * Isa::kBytes / n_passes;
+  for (; row + kRows <= row_end; row += kRows) {
+    multiply_tile<Isa, kRows, n_tokens>({block.p, row, block.token}, ahead);
+  }
+  ahead.step = Isa::kBytes / n_passes;
+  for (; row < row_end; ++row) multiply_tile<Isa, 1, n_tokens>({block.p, row, block.token}, ahead);
 }
 
 template <typename Isa>
 void multiply(const HeadProduct& p) {
+  const std::size_t n_passes = p.n_tokens / kTileTokens + p.n_tokens % kTileTokens / 2 + p.n_tokens % 2;
   for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
     const std::size_t end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
+    Ahead ahead = {p.rows + (row + kBlockRows) * p.stride, 0};
     std::size_t t = 0;
-    for (; t + kTileTokens <= p.n_tokens; t += kTileTokens) multiply_rows<Isa, kTileTokens>(p, row, end, t);
-    for (; t + 2 <= p.n_tokens; t += 2) multiply_rows<Isa, 2>(p, row, end, t);
-    for (; t < p.n_tokens; ++t) multiply_rows<Isa, 1>(p, row, end, t);
+    for (; t + kTileTokens <= p.n_tokens; t += kTileTokens) {
+      multiply_block<Isa, kTileTokens>({p, row, t}, end, n_passes, ahead);
+    }
+    for (; t + 2 <= p.n_tokens; t += 2) multiply_block<Isa, 2>({p, row, t}, end, n_passes, ahead);
+    for (; t < p.n_tokens; ++t) multiply_block<Isa, 1>({p, row, t}, end, n_passes, ahead);
   }
+}
+
+/// For an instruction set that adds up sum by sum.
+template <typename Sum, std::size_t n>
+inline __attribute__((always_inline)) void add_each_total(const Sum (&sums)[n], std::int64_t* totals) {
+  unroll<n>([&](std::size_t i) __attribute__((always_inline)) { totals[i] += sums[i].total(); });
 }
 
 template <typename Set>

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/head.h"
 #include "kernels/kernels.h"
 
 /// Which kernels compute which batches.
@@ -20,6 +21,7 @@ struct Choice {
   };
   std::vector<Step> steps;  // ascending, the first from 1 token on; all of one layout
   const FloatKernels* floats = nullptr;
+  const HeadKernels* head = nullptr;
   std::string note;  // one line for the user, e.g. that only the slow reference kernel can run; often empty
 
   [[nodiscard]] const TernaryLayout& layout() const noexcept { return *steps.front().kernel->layout; }

@@ -8,6 +8,7 @@
 
 #include "kernels/cpu_features.h"
 #include "kernels/float_tables.h"
+#include "kernels/head_tables.h"
 #include "kernels/ternary_kernels.h"
 #include "src/base/check.h"
 
@@ -61,6 +62,22 @@ constexpr const FloatKernels* kFloatKernels[] = {
 #endif
     &kFloatBaseline,
     &kFloatScalar,
+};
+
+constexpr const HeadKernels* kHeadKernels[] = {
+#ifdef TERN_HAVE_AVX512VNNI
+    &kHeadAvx512Vnni,
+#endif
+#ifdef TERN_HAVE_AVX512
+    &kHeadAvx512,
+#endif
+#ifdef TERN_HAVE_AVXVNNI
+    &kHeadAvxVnni,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kHeadAvx2,
+#endif
+    &kHeadBaseline,   &kHeadScalar,
 };
 
 struct IsaTraits {
@@ -146,6 +163,7 @@ std::string_view to_string(Family family) noexcept {
 
 std::span<const TernaryKernel* const> all_ternary_kernels() noexcept { return kTernaryKernels; }
 std::span<const FloatKernels* const> all_float_kernels() noexcept { return kFloatKernels; }
+std::span<const HeadKernels* const> all_head_kernels() noexcept { return kHeadKernels; }
 
 std::string missing_for(Isa isa) {
   std::vector<std::string_view> missing;
@@ -175,5 +193,6 @@ Isa usable_isa() {
 
 std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa) { return runnable(all_ternary_kernels(), isa); }
 std::vector<const FloatKernels*> runnable_float_kernels(Isa isa) { return runnable(all_float_kernels(), isa); }
+std::vector<const HeadKernels*> runnable_head_kernels(Isa isa) { return runnable(all_head_kernels(), isa); }
 
 }  // namespace tern::kernels

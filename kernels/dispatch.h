@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/head.h"
 #include "kernels/kernels.h"
 
 /// Which kernels this binary holds, which of them this machine can run, and which one to take.
@@ -19,6 +20,7 @@ namespace tern::kernels {
 /// All kernels in this binary, best first; the reference kernel is the last.
 [[nodiscard]] std::span<const TernaryKernel* const> all_ternary_kernels() noexcept;
 [[nodiscard]] std::span<const FloatKernels* const> all_float_kernels() noexcept;
+[[nodiscard]] std::span<const HeadKernels* const> all_head_kernels() noexcept;
 
 /// What the processor lacks for an instruction set ("avx512vnni"), empty when it has everything.
 [[nodiscard]] std::string missing_for(Isa isa);
@@ -30,5 +32,6 @@ namespace tern::kernels {
 /// Kernels that may run under an instruction set, best first.
 [[nodiscard]] std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa);
 [[nodiscard]] std::vector<const FloatKernels*> runnable_float_kernels(Isa isa);
+[[nodiscard]] std::vector<const HeadKernels*> runnable_head_kernels(Isa isa);
 
 }  // namespace tern::kernels

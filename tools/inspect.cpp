@@ -64,7 +64,7 @@ std::string megabytes(std::uint64_t bytes) { return fmt::format("{:.1f} MB", sta
 /// Bytes that running the model takes.
 struct Memory {
   std::size_t context;    // tokens
-  std::uint64_t weights;  // ternary, as the kernels want them, and float
+  std::uint64_t weights;  // ternary, as the kernels want them, float, and the head
   std::uint64_t kv_cache;
   [[nodiscard]] std::uint64_t total() const { return weights + kv_cache; }
 };
@@ -72,7 +72,7 @@ struct Memory {
 Memory memory_needed(const ModelSummary& model, const ContextOptions& options) {
   const std::size_t context = options.context == 0 ? model.context_length : options.context;
   const std::uint64_t per_token = model.kv_bytes_per_token_f16 * (options.kv == "f32" ? 2 : 1);
-  return {context, model.ternary_bytes + model.float_bytes, per_token * context};
+  return {context, model.ternary_bytes + model.float_bytes + model.head_bytes, per_token * context};
 }
 
 /// The file's tokenizer, or why there is none.
@@ -130,12 +130,13 @@ std::string describe_memory(const ModelSummary& model, const Memory& memory) {
                                        megabytes(memory.total()), megabytes(memory.weights),
                                        bits_each(model.ternary_bytes, model.n_ternary_weights),
                                        megabytes(memory.kv_cache), memory.context)) +
+         line("output head", fmt::format("{}, {}", model.head_type, megabytes(model.head_bytes))) +
          line("read per token", megabytes(model.bytes_read_per_token));
 }
 
 std::string describe_kernels(const ModelSummary& model) {
-  std::string text = line("kernels", fmt::format("decode {}, prompt {}, float {}", model.decode_kernel,
-                                                 model.prompt_kernel, model.float_kernel));
+  std::string text = line("kernels", fmt::format("decode {}, prompt {}, float {}, head {}", model.decode_kernel,
+                                                 model.prompt_kernel, model.float_kernel, model.head_kernel));
   for (const KernelStep& step : model.kernel_steps) {
     text += line("", fmt::format("from {:>3} tokens on: {} ({})", step.min_tokens, step.kernel, step.phase));
   }
@@ -167,11 +168,8 @@ Json kernels_to_json(const ModelSummary& model) {
   for (const KernelStep& step : model.kernel_steps) {
     steps.push_back({{"min_tokens", step.min_tokens}, {"kernel", step.kernel}, {"phase", step.phase}});
   }
-  return {{"decode", model.decode_kernel},
-          {"prompt", model.prompt_kernel},
-          {"steps", steps},
-          {"float", model.float_kernel},
-          {"available", available}};
+  return {{"decode", model.decode_kernel}, {"prompt", model.prompt_kernel}, {"steps", steps},
+          {"float", model.float_kernel},   {"head", model.head_kernel},     {"available", available}};
 }
 
 Json tensors_to_json(const ModelSummary& model, bool all) {
@@ -220,6 +218,8 @@ Json to_json(const ModelSummary& m, const TokenizerSummary& tokenizer, const Mem
           {"memory",
            {{"context", memory.context},
             {"weight_bytes", memory.weights},
+            {"head_type", m.head_type},
+            {"head_bytes", m.head_bytes},
             {"kv_cache_bytes", memory.kv_cache},
             {"total_bytes", memory.total()},
             {"ternary_bits_per_weight", bits_each(m.ternary_bytes, m.n_ternary_weights)},

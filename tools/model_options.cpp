@@ -30,6 +30,9 @@ void ModelOptions::declare_kernels(CLI::App& app) {
                  "auto, addsub, dot, reference, a kernel's name (see tern inspect), or two: DECODE+PROMPT")
       ->type_name("NAME")
       ->capture_default_str();
+  app.add_option("--head", head, "Weights of the output head: int8, or f16 for those in the file")
+      ->check(CLI::IsMember({"int8", "f16"}))
+      ->capture_default_str();
   app.add_option("--i2s-layout", i2s_layout, "Block size of I2_S files: 64 for files quantized on ARM")
       ->check(CLI::IsMember({"128", "64"}))
       ->capture_default_str();
@@ -50,6 +53,7 @@ std::string ModelOptions::resolved_path() const {
 OpenOptions ModelOptions::open_options() const {
   OpenOptions options = open;
   options.i2s_layout = i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
+  options.head = head == "f16" ? HeadType::kFile : HeadType::kInt8;
   return options;
 }
 

@@ -14,11 +14,12 @@ namespace tern::tools {
 struct ModelOptions {
   std::string path;  ///< empty: TERN_MODEL, else the bundled model
   std::string i2s_layout = "128";
+  std::string head = "int8";
   OpenOptions open;
 
   /// Adds -m and --pre. `names`: of the first, e.g. to make it positional too.
   void declare_file(CLI::App& app, const std::string& names = "-m,--model");
-  /// Adds --kernel, --i2s-layout and -t.
+  /// Adds --kernel, --head, --i2s-layout and -t.
   void declare_kernels(CLI::App& app);
 
   /// Errors    Error(kInvalidArgument): no model was named and none is bundled

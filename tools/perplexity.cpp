@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "tern/tern.h"
 #include "tools/command.h"
@@ -19,9 +20,14 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   tern perplexity -f book.txt
   tern perplexity -m model.gguf -f book.txt -c 512 --max-tokens 10000 --json
+  tern perplexity -f book.txt --compare-head
 
 The text is cut into windows of the context, without overlap; each begins with
 the model's BOS token if it has one, and nothing is known across windows.
+
+--compare-head says what the int8 output head costs: it opens the model a second
+time with the other head and gives the Kullback-Leibler divergence KL(f16 || int8)
+of the two predictions of every token, and how often their best tokens are equal.
 )";
 
 struct PerplexityOptions {
@@ -29,6 +35,7 @@ struct PerplexityOptions {
   ContextOptions context;
   std::string file;
   std::size_t max_tokens = 0;
+  bool compare_head = false;
   bool json = false;
   bool quiet = false;
 };
@@ -44,12 +51,46 @@ struct Score {
   [[nodiscard]] double bits_per_byte() const { return nats / std::log(2.0) / static_cast<double>(bytes); }
 };
 
-/// -ln softmax(logits)[token].  logits: (vocab_size)
-double surprise(std::span<const float> logits, Token token) {
+/// How far the predictions with the int8 head are from those with the file's head.
+struct HeadComparison {
+  std::size_t tokens = 0;
+  double nats = 0.0;  // sum over tokens of KL(file || int8)
+  double largest = 0.0;
+  std::size_t equal_best = 0;  // tokens whose most likely successor is the same
+
+  [[nodiscard]] double mean() const { return nats / static_cast<double>(tokens); }
+  [[nodiscard]] double equal_share() const { return static_cast<double>(equal_best) / static_cast<double>(tokens); }
+};
+
+/// ln of the sum of exp(logits).
+double log_sum_exp(std::span<const float> logits) {
   const auto best = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0.0;
   for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - best);
-  return std::log(sum) + best - static_cast<double>(logits[static_cast<std::size_t>(token)]);
+  return std::log(sum) + best;
+}
+
+/// -ln softmax(logits)[token]
+double surprise(std::span<const float> logits, Token token) {
+  return log_sum_exp(logits) - static_cast<double>(logits[static_cast<std::size_t>(token)]);
+}
+
+/// KL(p || q) in nats, p and q given by their logits. Source: Kullback and Leibler 1951
+double divergence(std::span<const float> p_logits, std::span<const float> q_logits) {
+  const double p_norm = log_sum_exp(p_logits);
+  const double q_norm = log_sum_exp(q_logits);
+  double nats = 0.0;
+  for (std::size_t i = 0; i < p_logits.size(); ++i) {
+    const double log_p = static_cast<double>(p_logits[i]) - p_norm;
+    const double log_q = static_cast<double>(q_logits[i]) - q_norm;
+    nats += std::exp(log_p) * (log_p - log_q);
+  }
+  return nats;
+}
+
+/// Rows that fill up the embedding are no tokens.
+std::span<const float> of_tokens(const Tokenizer& tokenizer, std::span<const float> logits) {
+  return logits.first(std::min(logits.size(), tokenizer.vocab_size()));
 }
 
 /// BOS, where the model's file asks for one.
@@ -59,49 +100,126 @@ std::vector<Token> beginning(const Tokenizer& tokenizer) {
   return has_bos ? std::vector<Token>{*tokenizer.bos()} : std::vector<Token>{};
 }
 
+/// Scores every token of a window but the first.
 void score_window(Session& session, std::span<const Token> window, Score& score) {
   session.rewind(0);
   const Tokenizer& tokenizer = session.model().tokenizer();
   session.evaluate_all(window, [&](std::size_t index, std::span<const float> logits) {
     if (index + 1 == window.size()) return;
     const Token next = window[index + 1];
-    score.nats += surprise(logits, next);
+    score.nats += surprise(of_tokens(tokenizer, logits), next);
     score.tokens += 1;
     score.bytes += tokenizer.piece(next).size();
   });
 }
 
-Score score_text(Session& session, std::span<const Token> text, bool quiet) {
+/// Runs a window through both sessions, whose hidden states are the same, and compares what the heads make of them.
+void compare_window(Session& file, Session& int8, std::span<const Token> window, HeadComparison& comparison) {
+  constexpr std::size_t kTogether = 64;  // tokens whose logits are kept
+  const Tokenizer& tokenizer = file.model().tokenizer();
+  file.rewind(0);
+  int8.rewind(0);
+  for (std::size_t begin = 0; begin < window.size(); begin += kTogether) {
+    const std::span<const Token> part = window.subspan(begin, std::min(kTogether, window.size() - begin));
+    std::vector<std::vector<float>> expected;
+    file.evaluate_all(part, [&](std::size_t, std::span<const float> logits) {
+      const std::span<const float> kept = of_tokens(tokenizer, logits);
+      expected.emplace_back(kept.begin(), kept.end());
+    });
+    int8.evaluate_all(part, [&](std::size_t index, std::span<const float> logits) {
+      const std::span<const float> p = expected[index];
+      const std::span<const float> q = of_tokens(tokenizer, logits);
+      const double nats = divergence(p, q);
+      comparison.tokens += 1;
+      comparison.nats += nats;
+      comparison.largest = std::max(comparison.largest, nats);
+      comparison.equal_best += std::ranges::max_element(p) - p.begin() == std::ranges::max_element(q) - q.begin();
+    });
+  }
+}
+
+/// Cuts a text into windows and calls use(window) for each.
+void for_each_window(const Session& session, std::span<const Token> text, bool quiet,
+                     const std::function<void(std::span<const Token>)>& use) {
   const std::vector<Token> prefix = beginning(session.model().tokenizer());
   const std::size_t room = session.context() - std::min(prefix.size(), session.context());
   if (room == 0 || prefix.size() + room < 2) {
     throw Error(ErrorKind::kInvalidArgument, "the context is too small: a token can only be predicted from another");
   }
-  Score score;
   Progress progress("scoring", quiet);
   for (std::size_t done = 0; done < text.size();) {
     const std::span<const Token> part = text.subspan(done, std::min(room, text.size() - done));
     std::vector<Token> window = prefix;
     window.insert(window.end(), part.begin(), part.end());
-    score_window(session, window, score);
+    use(window);
     done += part.size();
     progress.update(static_cast<double>(done) / static_cast<double>(text.size()));
   }
-  return score;
 }
 
-std::string describe(const Score& score, std::size_t window, bool json) {
-  if (json) {
-    return to_line({{"perplexity", score.perplexity()},
-                    {"nats_per_token", score.nats_per_token()},
-                    {"bits_per_byte", score.bits_per_byte()},
-                    {"tokens", score.tokens},
-                    {"bytes", score.bytes},
-                    {"window", window}});
+/// What a run found out.
+struct Findings {
+  Score score;
+  std::string head;  // type of the weights that the score was made with
+  std::size_t window = 0;
+  std::optional<HeadComparison> comparison;
+};
+
+Json to_json(const Findings& found) {
+  const Score& score = found.score;
+  Json json = {{"perplexity", score.perplexity()},
+               {"nats_per_token", score.nats_per_token()},
+               {"bits_per_byte", score.bits_per_byte()},
+               {"tokens", score.tokens},
+               {"bytes", score.bytes},
+               {"window", found.window},
+               {"head", found.head}};
+  if (const auto& comparison = found.comparison) {
+    json["head_comparison"] = {{"mean_kl_nats", comparison->mean()},
+                               {"largest_kl_nats", comparison->largest},
+                               {"equal_best_share", comparison->equal_share()},
+                               {"tokens", comparison->tokens}};
   }
-  return fmt::format(
+  return json;
+}
+
+std::string describe(const Findings& found) {
+  const Score& score = found.score;
+  std::string text = fmt::format(
       "perplexity      {:.4f}\nnats per token  {:.5f}\nbits per byte   {:.5f}\ntokens          {} in windows of {}\n",
-      score.perplexity(), score.nats_per_token(), score.bits_per_byte(), score.tokens, window);
+      score.perplexity(), score.nats_per_token(), score.bits_per_byte(), score.tokens, found.window);
+  text += fmt::format("head            {}\n", found.head);
+  if (const auto& comparison = found.comparison) {
+    text += fmt::format(
+        "KL of int8      {:.3g} nats per token, at most {:.3g}\nsame best token {:.3f} % of {} predictions\n",
+        comparison->mean(), comparison->largest, 100.0 * comparison->equal_share(), comparison->tokens);
+  }
+  return text;
+}
+
+/// The same model with the other head.
+std::shared_ptr<const Model> load_other_head(const PerplexityOptions& options) {
+  ModelOptions other = options.model;
+  other.head = options.model.head == "f16" ? "int8" : "f16";
+  return other.load(/*quiet=*/true);
+}
+
+Findings examine(const std::shared_ptr<const Model>& model, std::span<const Token> text,
+                 const PerplexityOptions& options) {
+  const SessionOptions session_options = options.context.session_options(options.model.open.threads);
+  Session session(model, session_options);
+  Findings found = {.score = {}, .head = model->summary().head_type, .window = session.context(), .comparison = {}};
+  std::optional<Session> other;
+  if (options.compare_head) {
+    other.emplace(load_other_head(options), session_options);
+    found.comparison.emplace();
+  }
+  const bool is_file = options.model.head == "f16";
+  for_each_window(session, text, options.quiet, [&](std::span<const Token> window) {
+    score_window(session, window, found.score);
+    if (other) compare_window(is_file ? session : *other, is_file ? *other : session, window, *found.comparison);
+  });
+  return found;
 }
 
 int run(const PerplexityOptions& options) {
@@ -109,12 +227,11 @@ int run(const PerplexityOptions& options) {
   const auto model = options.model.load(options.quiet);
   std::vector<Token> tokens = model->tokenizer().encode(text);
   if (options.max_tokens > 0 && tokens.size() > options.max_tokens) tokens.resize(options.max_tokens);
-  Session session(model, options.context.session_options(options.model.open.threads));
-  const Score score = score_text(session, tokens, options.quiet);
-  if (score.tokens == 0) {
+  const Findings found = examine(model, tokens, options);
+  if (found.score.tokens == 0) {
     throw Error(ErrorKind::kInvalidArgument, fmt::format("{}: too short: no token could be predicted", options.file));
   }
-  print(describe(score, session.context(), options.json));
+  print(options.json ? to_line(to_json(found)) : describe(found));
   return kSuccess;
 }
 
@@ -128,6 +245,8 @@ Action declare_perplexity(CLI::App& app) {
   app.add_option("--max-tokens", options->max_tokens, "Score only the first N tokens; 0 = all")
       ->type_name("N")
       ->capture_default_str();
+  app.add_flag("--compare-head", options->compare_head,
+               "Say how far the int8 head is from the file's (three times the work)");
   options->context.declare(app);
   options->model.declare_kernels(app);
   app.add_flag("--json", options->json, "Print one JSON object");

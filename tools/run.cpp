@@ -107,33 +107,38 @@ std::string describe(const Session& session, const GenerateResult& result) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
   return fmt::format(
-      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, threads {}; logits "
+      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}; "
+      "logits "
       "{:016x}\n",
       stats.prompt_tokens, per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds),
       result.tokens.size(), per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
-      model.prompt_kernel, model.float_kernel, session.threads(), stats.logits_hash);
+      model.prompt_kernel, model.float_kernel, model.head_type, session.threads(), stats.logits_hash);
 }
 
 Json to_json(const Session& session, std::string_view prompt, const GenerateResult& result, const RunOptions& options) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
-  return {
-      {"model", model.path.string()},
-      {"prompt", prompt},
-      {"text", result.text},
-      {"tokens", result.tokens},
-      {"finish_reason", to_string(result.reason)},
-      {"seed", options.generate.sampling.seed},
-      {"timings",
-       {{"prompt_tokens", stats.prompt_tokens},
-        {"prompt_seconds", stats.prompt_seconds},
-        {"decode_tokens", stats.decode_tokens},
-        {"decode_seconds", stats.decode_seconds},
-        {"decode_bytes", stats.decode_bytes}}},
-      {"kernels", {{"decode", model.decode_kernel}, {"prompt", model.prompt_kernel}, {"float", model.float_kernel}}},
-      {"threads", session.threads()},
-      {"logits_hash", fmt::format("{:016x}", stats.logits_hash)}};
+  return {{"model", model.path.string()},
+          {"prompt", prompt},
+          {"text", result.text},
+          {"tokens", result.tokens},
+          {"finish_reason", to_string(result.reason)},
+          {"seed", options.generate.sampling.seed},
+          {"timings",
+           {{"prompt_tokens", stats.prompt_tokens},
+            {"prompt_seconds", stats.prompt_seconds},
+            {"decode_tokens", stats.decode_tokens},
+            {"decode_seconds", stats.decode_seconds},
+            {"decode_bytes", stats.decode_bytes}}},
+          {"kernels",
+           {{"decode", model.decode_kernel},
+            {"prompt", model.prompt_kernel},
+            {"float", model.float_kernel},
+            {"head", model.head_kernel}}},
+          {"head", model.head_type},
+          {"threads", session.threads()},
+          {"logits_hash", fmt::format("{:016x}", stats.logits_hash)}};
 }
 
 /// Generates, with the text on standard output as it comes unless it goes into a JSON object.

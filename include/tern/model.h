@@ -18,6 +18,12 @@ enum class I2sLayout {
   k64,   ///< blocks of 64, written by quantize tools built for ARM
 };
 
+/// How the weights of the output head are held.
+enum class HeadType {
+  kInt8,  ///< 8 bits and a scale for each row, made while loading: half of what F16 has to be read for every token
+  kFile,  ///< as they are in the file
+};
+
 struct OpenOptions {
   /// Threads used while loading; 0 = physical cores.
   unsigned threads = 0;
@@ -25,6 +31,7 @@ struct OpenOptions {
   /// is the add/subtract-only family, but for batches where a dot-product kernel is measured to be 1.25 times faster.
   std::string kernel = "auto";
   I2sLayout i2s_layout = I2sLayout::k128;
+  HeadType head = HeadType::kInt8;
   /// Overrides the pre-tokenizer rule of the file; empty keeps it.
   std::string pre_rule = {};
   /// Called now and then while loading with the share done, 0 to 1, from one thread at a time.
@@ -66,7 +73,9 @@ struct ModelSummary {
   std::uint64_t n_ternary_weights = 0;
   std::uint64_t file_bytes = 0;
   std::uint64_t ternary_bytes = 0;         ///< in memory, kernel-ready; with scales once loaded
-  std::uint64_t float_bytes = 0;           ///< embedding, head, norms as held in memory or mapped
+  std::uint64_t float_bytes = 0;           ///< norms and other floats that every token reads; head_bytes not included
+  std::uint64_t head_bytes = 0;            ///< of the output head as it is used: in memory, or mapped
+  std::uint64_t embedding_bytes = 0;       ///< in the file, where a token reads one row; 0 when it is the head as well
   std::uint64_t bytes_read_per_token = 0;  ///< weights that one decode step reads
   std::uint64_t kv_bytes_per_token_f16 = 0;
   std::string ternary_scales;            ///< "tensor", "row", "block 256", or several; empty for inspect()
@@ -74,6 +83,8 @@ struct ModelSummary {
   std::string prompt_kernel;             ///< for the largest batches
   std::vector<KernelStep> kernel_steps;  ///< which kernel computes which batches, ascending
   std::string float_kernel;
+  std::string head_type;           ///< of the weights that are multiplied: "int8", or as in the file, e.g. "F16"
+  std::string head_kernel;         ///< which multiplies them
   std::vector<std::string> notes;  ///< remarks for the user, one line each
   std::vector<TensorSummary> tensors;
 };

@@ -175,9 +175,8 @@ class KernelBench {
     std::vector<float> x(n_tokens * layers.widest());
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 255) - 127.0f;
     std::vector<float> y(n_tokens * layers.highest());
-    const kernels::Choice choice = {.steps = {{1, &kernel, prompt ? &kernel.prompt : &kernel.decode}},
-                                    .floats = kernels::runnable_float_kernels(kernels::usable_isa()).front(),
-                                    .note = ""};
+    kernels::Choice choice = kernels::choose("auto", kernels::usable_isa());
+    choice.steps = {{1, &kernel, prompt ? &kernel.prompt : &kernel.decode}};
     const nn::Compute compute{pool_, choice, *choice.floats, work_};
 
     std::vector<double> passes, streams;

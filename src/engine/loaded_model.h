@@ -19,6 +19,7 @@ struct LoadedModel {
   kernels::Choice kernels;
   nn::WeightStore weights;                                          // refers to gguf and file
   std::unique_ptr<const architectures::Architecture> architecture;  // refers to weights
+  bool int8_head = false;                                           // whether load() quantizes the head
   std::optional<Tokenizer> tokenizer;
   ModelSummary summary;
 

@@ -14,7 +14,8 @@ LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& o
       gguf(format::parse_gguf(file.bytes(), path.string(), weights::tensor_size)),
       kernels(choose_kernels(options.kernel, options.threads)),
       weights(gguf, file, options.i2s_layout),
-      architecture(architectures::build(gguf, weights)) {
+      architecture(architectures::build(gguf, weights)),
+      int8_head(options.head == HeadType::kInt8 && nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
 }
 
@@ -24,6 +25,7 @@ void LoadedModel::load(const OpenOptions& options) {
   auto tokenizer_ready = std::async(std::launch::async | std::launch::deferred,
                                     [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
   ThreadPool pool(options.threads);
+  if (int8_head) weights.quantize_head(architecture->head(), *kernels.head, pool);
   weights.load(kernels.layout(), pool, options.on_progress);
   tokenizer.emplace(tokenizer_ready.get());
   file.check_not_truncated();

@@ -74,12 +74,17 @@ void describe_shape(const LoadedModel& model, ModelSummary& s) {
 
 void describe_memory(const LoadedModel& model, ModelSummary& s) {
   s.ternary_bytes = model.weights.packed_bytes(model.kernels.layout());
+  const nn::Linear& head = model.architecture->head();
+  const nn::Linear& embedding = model.architecture->embedding();
   s.float_bytes = model.weights.vector_bytes();
   for (const nn::Linear& linear : model.weights.linears()) {
-    if (linear.dense.codec != nullptr) s.float_bytes += linear.dense.bytes();
+    if (linear.dense.codec != nullptr && &linear != &head && &linear != &embedding) {
+      s.float_bytes += linear.dense.bytes();
+    }
   }
-  s.bytes_read_per_token = s.ternary_bytes + s.float_bytes;
-  if (!s.tied_embeddings) s.bytes_read_per_token -= model.architecture->embedding().dense.bytes();
+  s.head_bytes = model.int8_head ? nn::head_bytes(head.rows, head.cols) : head.dense.bytes();
+  if (model.int8_head || !s.tied_embeddings) s.embedding_bytes = embedding.dense.bytes();
+  s.bytes_read_per_token = s.ternary_bytes + s.float_bytes + s.head_bytes;
   s.ternary_scales = scale_names(model.weights);
 }
 
@@ -91,6 +96,8 @@ void describe_kernels(const LoadedModel& model, ModelSummary& s) {
     s.kernel_steps.push_back({step.min_tokens, step.kernel->name, decode ? "decode" : "prompt"});
   }
   s.float_kernel = model.kernels.floats->name;
+  s.head_type = model.int8_head ? "int8" : std::string(model.architecture->head().dense.codec->name);
+  s.head_kernel = model.int8_head ? model.kernels.head->name : s.float_kernel;
   if (!model.kernels.note.empty()) s.notes.push_back(model.kernels.note);
 }
 

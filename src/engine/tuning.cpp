@@ -43,9 +43,8 @@ class ProductTimer {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 255) - 127.0f;
     std::vector<float> y(n_tokens * rows);
     const nn::Projection projection[] = {{&layer, {y.data(), n_tokens, rows}}};
-    kernels::Choice choice = {.steps = {{1, &kernel, &routine}},
-                              .floats = kernels::runnable_float_kernels(kernels::usable_isa()).front(),
-                              .note = ""};
+    kernels::Choice choice = kernels::choose("auto", kernels::usable_isa());
+    choice.steps = {{1, &kernel, &routine}};
     const nn::Compute compute{pool_, choice, *choice.floats, work_};
     double best = INFINITY;
     for (int i = 0; i < kRuns; ++i) {

@@ -3,13 +3,6 @@
 #include <algorithm>
 
 namespace tern::nn {
-namespace {
-
-// GGUF ids of the types that kernels read without decoding.
-constexpr std::uint32_t kF32 = 0;
-constexpr std::uint32_t kF16 = 1;
-
-}  // namespace
 
 void multiply_dense(const kernels::FloatKernels& floats, const DenseMatrix& matrix, const float* x,
                     std::size_t n_tokens, std::size_t row_begin, std::size_t row_end, float* y, std::size_t y_stride,

@@ -21,6 +21,10 @@ struct DenseMatrix {
   void decode_row(std::size_t row, float* values) const { codec->decode_row(data + row * row_bytes, cols, values); }
 };
 
+// GGUF ids of the types that kernels read without decoding.
+inline constexpr std::uint32_t kF32 = 0;
+inline constexpr std::uint32_t kF16 = 1;
+
 /// Rows decoded at a time, so that a decoded block stays in the second-level cache.
 inline constexpr std::size_t kDenseRowBlock = 16;
 

@@ -189,7 +189,8 @@ void finish(const Compute& compute, const Projection& projection) {
 }  // namespace
 
 std::uint64_t Linear::bytes() const noexcept {
-  return (ternary ? ternary->bytes() : dense.bytes()) + bias.size() * sizeof(float);
+  const std::uint64_t floats = int8 ? head_bytes(rows, cols) : dense.bytes();
+  return (ternary ? ternary->bytes() : floats) + bias.size() * sizeof(float);
 }
 
 void project(const Compute& compute, MatrixView x, std::span<const Projection> projections) {
@@ -198,6 +199,8 @@ void project(const Compute& compute, MatrixView x, std::span<const Projection> p
     while (end < projections.size() && share_operand(projections[begin], projections[end])) ++end;
     if (projections[begin].linear->ternary) {
       project_ternary(compute, x, projections.subspan(begin, end - begin));
+    } else if (projections[begin].linear->int8) {
+      project_head(compute, *projections[begin].linear->int8, x, projections[begin].y);
     } else {
       project_dense(compute, x, projections[begin]);
     }

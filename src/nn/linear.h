@@ -9,6 +9,7 @@
 
 #include "src/nn/compute.h"
 #include "src/nn/dense.h"
+#include "src/nn/head.h"
 #include "src/nn/matrix_view.h"
 #include "src/weights/ternary_matrix.h"
 
@@ -20,9 +21,10 @@ struct Linear {
   std::size_t rows = 0;
   std::size_t cols = 0;
   std::optional<weights::TernaryMatrix> ternary;
-  DenseMatrix dense;        // used when there is no ternary matrix
-  float scale = 1.0f;       // of the optional tensor NAME.scale
-  std::vector<float> bias;  // (rows), or empty
+  DenseMatrix dense;               // used when there is no ternary matrix
+  std::optional<HeadMatrix> int8;  // of the output head: used for products instead of `dense`
+  float scale = 1.0f;              // of the optional tensor NAME.scale
+  std::vector<float> bias;         // (rows), or empty
 
   /// Bytes that one product reads.
   [[nodiscard]] std::uint64_t bytes() const noexcept;
@@ -38,6 +40,7 @@ struct Projection {
 ///
 ///   ternary:  y[t][r] = w_scale * step[t] * sum over c of W[r][c] * q[t][c],  x[t][c] ~ q[t][c] * step[t]
 ///   float:    y[t][r] = sum over c of W[r][c] * x[t][c]
+///   int8:     see kernels/head.h
 ///
 /// The input of a ternary layer is quantized to int8 per token, or per token and block of columns when the weights
 /// have a scale per block.

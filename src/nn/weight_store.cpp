@@ -15,6 +15,9 @@ namespace {
 /// Weights are followed by this much readable memory, so that prefetching past a matrix touches nothing strange.
 constexpr std::size_t kArenaTail = 64 * 1024;  // bytes
 
+/// Of a float head, between two times that its pages are given back.
+constexpr std::size_t kReadTogether = 1024 * 1024;  // bytes
+
 std::string shape_text(const format::TensorInfo& tensor) {
   std::string text = fmt::format("{}", tensor.dims[tensor.n_dims - 1]);
   for (std::uint32_t d = tensor.n_dims - 1; d > 0; --d) text += fmt::format(", {}", tensor.dims[d - 1]);
@@ -184,6 +187,34 @@ void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
     if (error) std::rethrow_exception(error);
   }
   pending_.clear();
+}
+
+void WeightStore::quantize_head(const Linear& head, const kernels::HeadKernels& kernels, ThreadPool& pool) {
+  const auto owned = std::ranges::find(linears_, &head, [](const Linear& linear) { return &linear; });
+  TERN_DCHECK(owned != linears_.end() && fits_head(head.dense));
+  const DenseMatrix& from = owned->dense;
+  head_memory_ = HugeBuffer(head_bytes(from.rows, from.cols) + kArenaTail);
+  const HeadMatrix to = make_head(kernels, from.rows, from.cols, head_memory_.span());
+
+  AlignedBuffer<float> scratch(pool.size() * from.cols);
+  const std::size_t unit = std::max<std::size_t>(1, kReadTogether / from.row_bytes);  // rows
+  std::atomic<std::size_t> bad_row{from.rows};
+  pool.parallel_for(from.rows, unit, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    for (std::size_t row = begin; row < end; row += unit) {
+      const std::size_t row_end = std::min(end, row + unit);
+      const auto bad = quantize_rows(from, row, row_end, scratch.data() + thread * from.cols, to);
+      for (std::size_t first = bad_row; bad && *bad < first;) {
+        if (bad_row.compare_exchange_weak(first, *bad)) break;
+      }
+      file_.release({from.data + row * from.row_bytes, (row_end - row) * from.row_bytes});
+    }
+  });
+  if (bad_row < from.rows) {
+    fail(ErrorKind::kBadFile, "{}: tensor {}.weight: row {}: expected finite values, found infinity or NaN",
+         gguf_.metadata.source(), head.name, bad_row.load());
+  }
+  file_.release({from.data, from.bytes()});  // the pages that two parts share
+  owned->int8 = to;
 }
 
 }  // namespace tern::nn

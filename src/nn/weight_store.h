@@ -51,6 +51,10 @@ class WeightStore {
   /// goes. `on_progress` gets the share done, 0 to 1, now and then, from the calling thread.
   void load(const kernels::TernaryLayout& layout, ThreadPool& pool, const std::function<void(double)>& on_progress);
 
+  /// Gives `head`, an embedding() of this store that fits_head(), int8 weights; its float rows stay readable, but their
+  /// pages go back to the system. The threads share the rows.
+  void quantize_head(const Linear& head, const kernels::HeadKernels& kernels, ThreadPool& pool);
+
   [[nodiscard]] const std::deque<Linear>& linears() const noexcept { return linears_; }
   [[nodiscard]] std::uint64_t vector_bytes() const noexcept;
 
@@ -77,6 +81,7 @@ class WeightStore {
   std::vector<Pending> pending_;
   std::unordered_set<std::string_view> used_;  // names of tensors that were asked for
   HugeBuffer arena_;                           // all packed weights, in the order in which they were asked for
+  HugeBuffer head_memory_;                     // the int8 head, if there is one
 };
 
 }  // namespace tern::nn

@@ -25,8 +25,9 @@ class ModelFile {
   ModelFile& operator=(const ModelFile&) = delete;
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-  [[nodiscard]] std::shared_ptr<const Model> open(const std::string& kernel = "auto") const {
-    return Model::open(path_, {.threads = 2, .kernel = kernel});
+  [[nodiscard]] std::shared_ptr<const Model> open(const std::string& kernel = "auto",
+                                                  HeadType head = HeadType::kInt8) const {
+    return Model::open(path_, {.threads = 2, .kernel = kernel, .head = head});
   }
 
  private:

@@ -49,14 +49,14 @@ TEST_P(Golden, TernaryTypesAgreeWithDoublePrecision) {
   const std::vector<float> expected = golden("int8");
   for (const char* type : {"TQ2_0", "TQ1_0", "I2_S"}) {
     const test::ModelFile file(test::TinyModelOptions{.architecture = GetParam(), .type = type});
-    EXPECT_LT(error_of(file.open(), kTokens, expected, KvType::kF32), kF32Bound) << type;
-    EXPECT_LT(error_of(file.open(), kTokens, expected, KvType::kF16), kF16Bound) << type;
+    EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, expected, KvType::kF32), kF32Bound) << type;
+    EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, expected, KvType::kF16), kF16Bound) << type;
   }
 }
 
 TEST_P(Golden, FloatLayersAgreeWithDoublePrecision) {
   const test::ModelFile file(test::TinyModelOptions{.architecture = GetParam(), .type = "F16"});
-  EXPECT_LT(error_of(file.open(), kTokens, golden("none"), KvType::kF32), kF32Bound);
+  EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, golden("none"), KvType::kF32), kF32Bound);
 }
 
 std::string plain_name(const testing::TestParamInfo<const char*>& info) {
@@ -81,11 +81,11 @@ TEST_P(SharedGolden, AgreesWithDoublePrecision) {
   const std::string name = std::string("tiny-") + GetParam();
   const std::vector<float> expected = read_floats(golden / (name + ".int8.f32"));
   for (const char* type : {"TQ2_0", "TQ1_0", "I2_S"}) {
-    const auto model = Model::open(golden / (name + "." + type + ".gguf"), {});
+    const auto model = Model::open(golden / (name + "." + type + ".gguf"), {.head = HeadType::kFile});
     EXPECT_LT(error_of(model, tokens, expected, KvType::kF32), kF32Bound) << type;
     EXPECT_LT(error_of(model, tokens, expected, KvType::kF16), kF16Bound) << type;
   }
-  const auto model = Model::open(golden / (name + ".F16.gguf"), {});
+  const auto model = Model::open(golden / (name + ".F16.gguf"), {.head = HeadType::kFile});
   EXPECT_LT(error_of(model, tokens, read_floats(golden / (name + ".none.f32")), KvType::kF32), kF32Bound);
 }
 

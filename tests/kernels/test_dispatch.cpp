@@ -73,6 +73,9 @@ TEST(Kernels, AreOrderedBestFirst) {
   const auto floats = all_float_kernels();
   EXPECT_EQ(floats.back()->isa, Isa::kScalar);
   EXPECT_TRUE(std::ranges::is_sorted(floats, std::greater{}, [](const FloatKernels* table) { return table->isa; }));
+  const auto heads = all_head_kernels();
+  EXPECT_EQ(heads.back()->isa, Isa::kScalar);
+  EXPECT_TRUE(std::ranges::is_sorted(heads, std::greater{}, [](const HeadKernels* table) { return table->isa; }));
 }
 
 TEST(MissingFor, GrowsWithTheInstructionSet) {

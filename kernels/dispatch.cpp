@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "kernels/attention_tables.h"
 #include "kernels/cpu_features.h"
 #include "kernels/float_tables.h"
 #include "kernels/ternary_kernels.h"
@@ -40,6 +41,17 @@ constexpr const FloatKernels* kFloatKernels[] = {
 #endif
     &kFloatBaseline,
     &kFloatScalar,
+};
+
+constexpr const AttentionKernels* kAttentionKernels[] = {
+#ifdef TERN_HAVE_AVX512
+    &kAttentionAvx512,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kAttentionAvx2,
+#endif
+    &kAttentionBaseline,
+    &kAttentionScalar,
 };
 
 struct IsaTraits {
@@ -150,6 +162,7 @@ std::string_view to_string(Family family) noexcept {
 
 std::span<const TernaryKernel* const> all_ternary_kernels() noexcept { return kTernaryKernels; }
 std::span<const FloatKernels* const> all_float_kernels() noexcept { return kFloatKernels; }
+std::span<const AttentionKernels* const> all_attention_kernels() noexcept { return kAttentionKernels; }
 
 std::string missing_for(Isa isa) {
   std::vector<std::string_view> missing;
@@ -179,6 +192,9 @@ Isa usable_isa() {
 
 std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa) { return runnable(all_ternary_kernels(), isa); }
 std::vector<const FloatKernels*> runnable_float_kernels(Isa isa) { return runnable(all_float_kernels(), isa); }
+std::vector<const AttentionKernels*> runnable_attention_kernels(Isa isa) {
+  return runnable(all_attention_kernels(), isa);
+}
 
 Choice choose(std::string_view request, Isa isa) {
   const auto kernels = runnable_ternary_kernels(isa);
@@ -191,6 +207,7 @@ Choice choose(std::string_view request, Isa isa) {
   const TernaryKernel& kernel = **found;
   Choice choice = {.steps = {{1, &kernel, &kernel.decode}, {kernel.min_prompt_tokens, &kernel, &kernel.prompt}},
                    .floats = runnable_float_kernels(isa).front(),
+                   .attention = runnable_attention_kernels(isa).front(),
                    .note = ""};
   if (request == "auto" && kernel.family == Family::kReference) {
     choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/kernels.h"
 
 /// Which kernels this binary holds, which of them this machine can run, and which one to take.
@@ -19,6 +20,7 @@ namespace tern::kernels {
 /// All kernels in this binary, best first; the reference kernel is the last.
 [[nodiscard]] std::span<const TernaryKernel* const> all_ternary_kernels() noexcept;
 [[nodiscard]] std::span<const FloatKernels* const> all_float_kernels() noexcept;
+[[nodiscard]] std::span<const AttentionKernels* const> all_attention_kernels() noexcept;
 
 /// What the processor lacks for an instruction set ("avx512vnni"), empty when it has everything.
 [[nodiscard]] std::string missing_for(Isa isa);
@@ -30,6 +32,7 @@ namespace tern::kernels {
 /// Kernels that may run under an instruction set, best first.
 [[nodiscard]] std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa);
 [[nodiscard]] std::vector<const FloatKernels*> runnable_float_kernels(Isa isa);
+[[nodiscard]] std::vector<const AttentionKernels*> runnable_attention_kernels(Isa isa);
 
 /// Which kernels compute, and why when there is something to say.
 struct Choice {
@@ -41,6 +44,7 @@ struct Choice {
   };
   std::vector<Step> steps;  // ascending, the first from 1 token on; all of one layout
   const FloatKernels* floats = nullptr;
+  const AttentionKernels* attention = nullptr;
   std::string note;  // one line for the user, e.g. that only the slow reference kernel can run; often empty
 
   [[nodiscard]] const TernaryLayout& layout() const noexcept { return *steps.front().kernel->layout; }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/head.h"
 #include "kernels/kernels.h"
 
@@ -21,6 +22,7 @@ struct Choice {
   };
   std::vector<Step> steps;  // ascending, the first from 1 token on; all of one layout
   const FloatKernels* floats = nullptr;
+  const AttentionKernels* attention = nullptr;
   const HeadKernels* head = nullptr;
   std::string note;  // one line for the user, e.g. that only the slow reference kernel can run; often empty
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "kernels/attention_tables.h"
 #include "kernels/cpu_features.h"
 #include "kernels/float_tables.h"
 #include "kernels/head_tables.h"
@@ -78,6 +79,17 @@ constexpr const HeadKernels* kHeadKernels[] = {
     &kHeadAvx2,
 #endif
     &kHeadBaseline,   &kHeadScalar,
+};
+
+constexpr const AttentionKernels* kAttentionKernels[] = {
+#ifdef TERN_HAVE_AVX512
+    &kAttentionAvx512,
+#endif
+#ifdef TERN_HAVE_AVX2
+    &kAttentionAvx2,
+#endif
+    &kAttentionBaseline,
+    &kAttentionScalar,
 };
 
 struct IsaTraits {
@@ -164,6 +176,7 @@ std::string_view to_string(Family family) noexcept {
 std::span<const TernaryKernel* const> all_ternary_kernels() noexcept { return kTernaryKernels; }
 std::span<const FloatKernels* const> all_float_kernels() noexcept { return kFloatKernels; }
 std::span<const HeadKernels* const> all_head_kernels() noexcept { return kHeadKernels; }
+std::span<const AttentionKernels* const> all_attention_kernels() noexcept { return kAttentionKernels; }
 
 std::string missing_for(Isa isa) {
   std::vector<std::string_view> missing;
@@ -194,5 +207,8 @@ Isa usable_isa() {
 std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa) { return runnable(all_ternary_kernels(), isa); }
 std::vector<const FloatKernels*> runnable_float_kernels(Isa isa) { return runnable(all_float_kernels(), isa); }
 std::vector<const HeadKernels*> runnable_head_kernels(Isa isa) { return runnable(all_head_kernels(), isa); }
+std::vector<const AttentionKernels*> runnable_attention_kernels(Isa isa) {
+  return runnable(all_attention_kernels(), isa);
+}
 
 }  // namespace tern::kernels

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/head.h"
 #include "kernels/kernels.h"
 
@@ -21,6 +22,7 @@ namespace tern::kernels {
 [[nodiscard]] std::span<const TernaryKernel* const> all_ternary_kernels() noexcept;
 [[nodiscard]] std::span<const FloatKernels* const> all_float_kernels() noexcept;
 [[nodiscard]] std::span<const HeadKernels* const> all_head_kernels() noexcept;
+[[nodiscard]] std::span<const AttentionKernels* const> all_attention_kernels() noexcept;
 
 /// What the processor lacks for an instruction set ("avx512vnni"), empty when it has everything.
 [[nodiscard]] std::string missing_for(Isa isa);
@@ -33,5 +35,6 @@ namespace tern::kernels {
 [[nodiscard]] std::vector<const TernaryKernel*> runnable_ternary_kernels(Isa isa);
 [[nodiscard]] std::vector<const FloatKernels*> runnable_float_kernels(Isa isa);
 [[nodiscard]] std::vector<const HeadKernels*> runnable_head_kernels(Isa isa);
+[[nodiscard]] std::vector<const AttentionKernels*> runnable_attention_kernels(Isa isa);
 
 }  // namespace tern::kernels

@@ -1,3 +1,5 @@
+#include "kernels/attention_impl.h"
+#include "kernels/attention_tables.h"
 #include "kernels/float_impl.h"
 #include "kernels/float_tables.h"
 #include "kernels/float_x86.h"
@@ -9,7 +11,8 @@ namespace {
 struct Avx2 : X86Sums<Avx2> {
   using Arch = xsimd::avx2;
   static constexpr std::size_t kDotRows = 4;
-  static constexpr std::size_t kSumGroups = 4;  // 8 registers of sums
+  static constexpr std::size_t kTileRows = 4;
+  static constexpr std::size_t kTileGroups = 4;  // 8 registers of sums
 
   static Group<Avx2> from_f16(const std::uint16_t* p) {
     const auto* halves = reinterpret_cast<const __m128i*>(p);
@@ -20,9 +23,16 @@ struct Avx2 : X86Sums<Avx2> {
     _mm_storeu_si128(halves, _mm256_cvtps_ph(group.r[0], _MM_FROUND_TO_NEAREST_INT));
     _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(group.r[1], _MM_FROUND_TO_NEAREST_INT));
   }
+  static Group<Avx2> from_i8(const std::int8_t* p) {
+    const auto eight = [](const std::int8_t* bytes) {
+      return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes))));
+    };
+    return {{eight(p), eight(p + 8)}};
+  }
   static void to_i8(const Group<Avx2>& group, std::int8_t* p) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(to_i16(group.r[0]), to_i16(group.r[1])));
   }
+  static __m256 fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
   static __m256d widen(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
   static __m256d widen(const std::int32_t* p) {
     return _mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
@@ -47,5 +57,6 @@ struct Avx2 : X86Sums<Avx2> {
 }  // namespace
 
 constinit const FloatKernels kFloatAvx2 = make_float_table<Avx2>("float-avx2", Isa::kAvx2);
+constinit const AttentionKernels kAttentionAvx2 = make_attention_table<Avx2>("attention-avx2", Isa::kAvx2);
 
 }  // namespace tern::kernels

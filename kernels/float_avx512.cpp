@@ -1,3 +1,5 @@
+#include "kernels/attention_impl.h"
+#include "kernels/attention_tables.h"
 #include "kernels/float_impl.h"
 #include "kernels/float_tables.h"
 #include "kernels/float_x86.h"
@@ -9,7 +11,8 @@ namespace {
 struct Avx512 : X86Sums<Avx512> {
   using Arch = xsimd::avx512bw;
   static constexpr std::size_t kDotRows = 4;
-  static constexpr std::size_t kSumGroups = 8;  // a head of 128 columns at a time
+  static constexpr std::size_t kTileRows = 8;
+  static constexpr std::size_t kTileGroups = 16;
 
   static Group<Avx512> from_f16(const std::uint16_t* p) {
     const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -18,10 +21,14 @@ struct Avx512 : X86Sums<Avx512> {
   static void to_f16(const Group<Avx512>& group, std::uint16_t* p) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(group.r[0], _MM_FROUND_TO_NEAREST_INT));
   }
+  static Group<Avx512> from_i8(const std::int8_t* p) {
+    return {{_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))}};
+  }
   static void to_i8(const Group<Avx512>& group, std::int8_t* p) {
     const __m512i ints = _mm512_cvtps_epi32(group.r[0]);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(ints));
   }
+  static __m512 fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
   static __m512d widen(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
   static __m512d widen(const std::int32_t* p) {
     return _mm512_cvtepi32_pd(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -41,5 +48,6 @@ struct Avx512 : X86Sums<Avx512> {
 }  // namespace
 
 constinit const FloatKernels kFloatAvx512 = make_float_table<Avx512>("float-avx512", Isa::kAvx512);
+constinit const AttentionKernels kAttentionAvx512 = make_attention_table<Avx512>("attention-avx512", Isa::kAvx512);
 
 }  // namespace tern::kernels

@@ -1,3 +1,5 @@
+#include "kernels/attention_impl.h"
+#include "kernels/attention_tables.h"
 #include "kernels/float_impl.h"
 #include "kernels/float_tables.h"
 
@@ -15,8 +17,10 @@ namespace {
 /// A group is four xmm registers. SSE2 knows no halves: their conversion is integer arithmetic.
 struct Baseline : X86Sums<Baseline> {
   using Arch = xsimd::sse2;
+  using Floats = xsimd::batch<float, Arch>;
   static constexpr std::size_t kDotRows = 2;
-  static constexpr std::size_t kSumGroups = 2;  // 8 registers of sums
+  static constexpr std::size_t kTileRows = 2;
+  static constexpr std::size_t kTileGroups = 2;  // 8 registers of sums
 
   static Group<Baseline> from_f16(const std::uint16_t* p) {
     const auto* halves = reinterpret_cast<const __m128i*>(p);
@@ -31,10 +35,29 @@ struct Baseline : X86Sums<Baseline> {
     _mm_storeu_si128(halves, _mm_packs_epi32(narrow(group.r[0]), narrow(group.r[1])));
     _mm_storeu_si128(halves + 1, _mm_packs_epi32(narrow(group.r[2]), narrow(group.r[3])));
   }
+  static Group<Baseline> from_i8(const std::int8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    // A number doubled in width by itself, then shifted down with its sign.
+    const __m128i low = _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);
+    const __m128i high = _mm_srai_epi16(_mm_unpackhi_epi8(bytes, bytes), 8);
+    const auto four = [](__m128i twice) { return _mm_cvtepi32_ps(_mm_srai_epi32(twice, 16)); };
+    return {{four(_mm_unpacklo_epi16(low, low)), four(_mm_unpackhi_epi16(low, low)),
+             four(_mm_unpacklo_epi16(high, high)), four(_mm_unpackhi_epi16(high, high))}};
+  }
   static void to_i8(const Group<Baseline>& group, std::int8_t* p) {
     const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(group.r[0]), _mm_cvtps_epi32(group.r[1]));
     const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(group.r[2]), _mm_cvtps_epi32(group.r[3]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(low, high));
+  }
+  /// In doubles, which hold the product exactly. Their sum is rounded to odd: the last bit is set unless the sum is
+  /// exact, so that rounding once more, to a float, sees on which side of a tie it lies. Source    Boldo and Melquiond
+  /// 2008, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding
+  ///           to odd", IEEE Transactions on Computers 57(4)
+  static Floats fma(Floats a, Floats b, Floats c) {
+    const auto upper = [](Floats v) { return _mm_cvtps_pd(_mm_movehl_ps(v, v)); };
+    const __m128d low = add_to_odd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
+    const __m128d high = add_to_odd(_mm_mul_pd(upper(a), upper(b)), upper(c));
+    return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
   }
   static __m128d widen(const float* p) {
     return _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -50,8 +73,25 @@ struct Baseline : X86Sums<Baseline> {
   static __m128 fold(const Group<Baseline>& g) { return (g.r[0] + g.r[2]) + (g.r[1] + g.r[3]); }
 
  private:
-  using Floats = xsimd::batch<float, Arch>;
   using Ints = xsimd::batch<std::int32_t, Arch>;
+
+  /// a + b, rounded to odd.
+  static __m128d add_to_odd(__m128d a, __m128d b) {
+    const __m128d sum = _mm_add_pd(a, b);
+    // What rounding took away, exactly (Knuth's TwoSum); NaN when the sum is infinite or NaN.
+    const __m128d b_part = _mm_sub_pd(sum, a);
+    const __m128d rest = _mm_add_pd(_mm_sub_pd(a, _mm_sub_pd(sum, b_part)), _mm_sub_pd(b, b_part));
+    const __m128d zero = _mm_setzero_pd();
+    const __m128d inexact = _mm_or_pd(_mm_cmplt_pd(rest, zero), _mm_cmpgt_pd(rest, zero));  // false for NaN
+    const __m128i one = _mm_set1_epi64x(1);
+    const __m128i bits = _mm_castpd_si128(sum);
+    const __m128i is_even = _mm_sub_epi64(_mm_and_si128(bits, one), one);
+    // An even neighbour moves by one place towards the exact sum: away from zero where the rest has the sum's sign.
+    const __m128i signs = _mm_srai_epi32(_mm_castpd_si128(_mm_xor_pd(sum, rest)), 31);
+    const __m128i step = _mm_or_si128(_mm_shuffle_epi32(signs, _MM_SHUFFLE(3, 3, 1, 1)), one);  // 1 or -1
+    const __m128i moves = _mm_and_si128(_mm_castpd_si128(inexact), is_even);
+    return _mm_castsi128_pd(_mm_add_epi64(bits, _mm_and_si128(step, moves)));
+  }
 
   /// Four halves, each in the low bits of an int, to floats. Exact.
   static Floats widen(Ints half) {
@@ -99,7 +139,8 @@ struct Baseline {
   using Arch = xsimd::neon64;
   using Floats = xsimd::batch<float, Arch>;
   static constexpr std::size_t kDotRows = 4;
-  static constexpr std::size_t kSumGroups = 4;  // 16 of 32 registers
+  static constexpr std::size_t kTileRows = 4;
+  static constexpr std::size_t kTileGroups = 4;  // 16 of 32 registers
 
   static Group<Baseline> from_f16(const std::uint16_t* p) {
     return make_group<Baseline>(
@@ -108,11 +149,19 @@ struct Baseline {
   static void to_f16(const Group<Baseline>& group, std::uint16_t* p) {
     for (std::size_t k = 0; k < 4; ++k) vst1_u16(p + 4 * k, vreinterpret_u16_f16(vcvt_f16_f32(group.r[k])));
   }
+  static Group<Baseline> from_i8(const std::int8_t* p) {
+    const auto four = [](int16x4_t values) { return Floats(vcvtq_f32_s32(vmovl_s16(values))); };
+    const int8x16_t bytes = vld1q_s8(p);
+    const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
+    const int16x8_t high = vmovl_s8(vget_high_s8(bytes));
+    return {{four(vget_low_s16(low)), four(vget_high_s16(low)), four(vget_low_s16(high)), four(vget_high_s16(high))}};
+  }
   static void to_i8(const Group<Baseline>& group, std::int8_t* p) {
     const int16x8_t low = vcombine_s16(to_i16(group.r[0]), to_i16(group.r[1]));
     const int16x8_t high = vcombine_s16(to_i16(group.r[2]), to_i16(group.r[3]));
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   }
+  static Floats fma(Floats a, Floats b, Floats c) { return Floats(vfmaq_f32(c, a, b)); }
   static float64x2_t widen(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
   static float64x2_t widen(const std::int32_t* p) { return vcvtq_f64_s64(vmovl_s32(vld1_s32(p))); }
   static Group<Baseline> narrow(const Group<Baseline, double>& g) {
@@ -142,5 +191,7 @@ struct Baseline {
 }  // namespace
 
 constinit const FloatKernels kFloatBaseline = make_float_table<Baseline>("float-baseline", Isa::kBaseline);
+constinit const AttentionKernels kAttentionBaseline =
+    make_attention_table<Baseline>("attention-baseline", Isa::kBaseline);
 
 }  // namespace tern::kernels

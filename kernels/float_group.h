@@ -13,10 +13,12 @@
 ///   Arch                            xsimd's tag, e.g. xsimd::avx2
 ///   kDotRows, kSumGroups            how many rows / groups of 16 columns fill the registers
 ///   from_f16(p), to_f16(group, p)   conversion of 16 halves; to nearest even
+///   from_i8(p)                      16 bytes as floats
 ///   to_i8(group, p)                 16 floats in [-127, 127] to bytes, to nearest even
 ///   widen(p), narrow(group)         a register of doubles from floats or ints; a group of doubles to floats
 ///   larger(a, b), smaller(a, b)     a > b ? a : b and a < b ? a : b, so b where one of them is NaN
 ///   divide(a, b)                    a / b, correctly rounded
+///   fma(a, b, c)                    a * b + c, rounded once; attention only
 ///   sum(group), store_sums(groups, p)  the sum tree for one group; for kDotRows groups at once
 ///
 /// Everything lives in an anonymous namespace: each instruction set compiles this file with its own flags, and the
@@ -90,6 +92,11 @@ inline Group<Isa> load(const float* p, Whole) {
 template <typename Isa>
 inline Group<Isa> load(const std::uint16_t* p, Whole) {
   return Isa::from_f16(p);
+}
+
+template <typename Isa>
+inline Group<Isa> load(const std::int8_t* p, Whole) {
+  return Isa::from_i8(p);
 }
 
 /// Floats or ints as doubles, exactly.

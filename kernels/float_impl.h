@@ -143,18 +143,6 @@ struct FloatImpl {
   static void convert(const From* x, std::size_t n, To* y) {
     for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(x + i, part)); });
   }
-
-  static void softmax(float* scores, std::size_t n) {
-    const Lanes largest = broadcast<Isa>(FloatImpl::largest([](Floats v) { return v; }, scores, n, -__builtin_inff()));
-    Lanes sums = broadcast<Isa>(0.0f);
-    for_each_group(n, [&](std::size_t i, auto part) {
-      const Lanes below = load<Isa>(scores + i, part, -__builtin_inff()) - largest;  // the exp of padding is 0
-      const Lanes exps = map<Isa>([](Floats v) { return exp<Isa>(v); }, below);
-      store(scores + i, part, exps);
-      sums = sums + exps;
-    });
-    scale(1.0f / Isa::sum(sums), n, scores);
-  }
 };
 
 /// The table of one instruction set.
@@ -178,9 +166,6 @@ constexpr FloatKernels make_float_table(const char* name, tern::kernels::Isa isa
       .f32_to_f16 = Impl::template convert<float, std::uint16_t>,
       .dot_rows_f32 = dot_rows<Isa, float>,
       .dot_rows_f16 = dot_rows<Isa, std::uint16_t>,
-      .softmax = Impl::softmax,
-      .weighted_sum_f32 = weighted_sum<Isa, float>,
-      .weighted_sum_f16 = weighted_sum<Isa, std::uint16_t>,
   };
 }
 

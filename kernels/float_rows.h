@@ -5,7 +5,7 @@
 
 #include "kernels/float_group.h"
 
-/// Products of a matrix of floats or halves with a vector, from either side, once for any instruction set.
+/// Products of a matrix of floats or halves with a vector, once for any instruction set.
 ///
 /// Element is float or std::uint16_t (a half); `stride` counts elements from row to row.
 namespace tern::kernels {
@@ -53,39 +53,6 @@ void dot_rows(const Element* rows, std::size_t stride, std::size_t n_rows, const
   } else {
     dot_blocks<Isa, false>(rows, stride, n_rows, x, n, y);
   }
-}
-
-/// The rows of a weighted sum.
-template <typename Element>
-struct WeightedRows {
-  const Element* rows;  // (n_rows, n)
-  std::size_t stride;   // elements
-  std::size_t n_rows;
-  const float* weights;  // (n_rows)
-};
-
-/// Columns [column, column + n_groups * 16), which stay in registers over all rows.
-template <typename Isa, std::size_t n_groups, typename Element, typename Part>
-void weighted_columns(const WeightedRows<Element>& in, std::size_t column, Part part, float* y) {
-  Group<Isa> sums[n_groups];
-  for (Group<Isa>& sum : sums) sum = broadcast<Isa>(0.0f);
-  for (std::size_t i = 0; i < in.n_rows; ++i) {
-    const Group<Isa> weight = broadcast<Isa>(in.weights[i]);
-    const Element* row = in.rows + i * in.stride + column;
-    for (std::size_t g = 0; g < n_groups; ++g) sums[g] = sums[g] + weight * load<Isa>(row + g * kLanes, part);
-  }
-  for (std::size_t g = 0; g < n_groups; ++g) store(y + column + g * kLanes, part, sums[g]);
-}
-
-template <typename Isa, typename Element>
-void weighted_sum(const Element* rows, std::size_t stride, std::size_t n_rows, const float* weights, std::size_t n,
-                  float* y) {
-  const WeightedRows<Element> in{.rows = rows, .stride = stride, .n_rows = n_rows, .weights = weights};
-  constexpr std::size_t kWide = Isa::kSumGroups * kLanes;
-  std::size_t column = 0;
-  for (; column + kWide <= n; column += kWide) weighted_columns<Isa, Isa::kSumGroups>(in, column, Whole{}, y);
-  for (; column + kLanes <= n; column += kLanes) weighted_columns<Isa, 1>(in, column, Whole{}, y);
-  if (column < n) weighted_columns<Isa, 1>(in, column, Tail{n - column}, y);
 }
 
 }  // namespace

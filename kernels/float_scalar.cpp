@@ -5,52 +5,12 @@
 
 #include "kernels/float_constants.h"
 #include "kernels/float_tables.h"
+#include "kernels/scalar_math.h"
 
 // The float kernels in plain C++: what runs where nothing better does, and what every vector table must equal bit for
 // bit. It shares no code with them, only constants.
 namespace tern::kernels {
 namespace {
-
-/// Adds lane i + half to lane i for half = 8, 4, 2, 1.
-template <typename T>
-T sum_lanes(T (&lanes)[kLanes]) {
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) lanes[i] = lanes[i] + lanes[i + half];
-  }
-  return lanes[0];
-}
-
-/// See ExpConstants. NaN gives NaN: both comparisons are false for it.
-float exp_shared(float x) {
-  using C = ExpConstants;
-  if (C::kMin > x) x = C::kMin;
-  if (C::kMax < x) x = C::kMax;
-  const float shifted = x * C::kLog2E + kRoundShift;
-  const float n = shifted - kRoundShift;
-  const float r = (x - n * C::kLn2High) - n * C::kLn2Low;
-  const float p = (((C::kP4 * r + C::kP3) * r + C::kP2) * r + C::kP1) * r + C::kP0;
-  const float exp_r = 1.0f + (r + p * (r * r));
-  // 2^n in two steps: n reaches from -150 to 128, and the exponents of a float only from -126 to 127.
-  const std::int32_t exponent = std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kRoundShift);
-  const std::int32_t half = exponent >> 1;
-  const auto power_of_two = [](std::int32_t e) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(e + 127) << 23);
-  };
-  return exp_r * power_of_two(half) * power_of_two(exponent - half);
-}
-
-float half_to_float(std::uint16_t half) {
-  const float sign = (half & 0x8000u) != 0 ? -1.0f : 1.0f;
-  const int exponent = half >> 10 & 0x1f;
-  const std::uint32_t fraction = half & 0x3ffu;
-  if (exponent == 31 && fraction != 0) {
-    // NaN: keeps its payload and becomes quiet, as the F16C instruction does it.
-    return std::bit_cast<float>((half & 0x8000u) << 16 | 0x7fc00000u | fraction << 13);
-  }
-  if (exponent == 31) return sign * HUGE_VALF;
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(fraction), -24);
-  return sign * std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
-}
 
 std::uint16_t float_to_half(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
@@ -64,9 +24,6 @@ std::uint16_t float_to_half(float value) {
   // 1024 units are the hidden bit, which adds one to the exponent field; so does a carry to 2048.
   return static_cast<std::uint16_t>(sign | (static_cast<std::uint32_t>(exponent + 14) * 1024u + units));
 }
-
-float to_float(float x) { return x; }
-float to_float(std::uint16_t x) { return half_to_float(x); }
 
 void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float* y) {
   double lanes[kLanes] = {};
@@ -158,29 +115,6 @@ void dot_rows(const Element* rows, std::size_t stride, std::size_t n_rows, const
   }
 }
 
-void softmax(float* scores, std::size_t n) {
-  float largest = -HUGE_VALF;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (scores[i] > largest) largest = scores[i];
-  }
-  float lanes[kLanes] = {};
-  for (std::size_t i = 0; i < n; ++i) {
-    scores[i] = exp_shared(scores[i] - largest);
-    lanes[i % kLanes] += scores[i];
-  }
-  const float inverse = 1.0f / sum_lanes(lanes);
-  for (std::size_t i = 0; i < n; ++i) scores[i] = scores[i] * inverse;
-}
-
-template <typename Element>
-void weighted_sum(const Element* rows, std::size_t stride, std::size_t n_rows, const float* weights, std::size_t n,
-                  float* y) {
-  for (std::size_t d = 0; d < n; ++d) y[d] = 0.0f;
-  for (std::size_t i = 0; i < n_rows; ++i) {
-    for (std::size_t d = 0; d < n; ++d) y[d] = y[d] + weights[i] * to_float(rows[i * stride + d]);
-  }
-}
-
 }  // namespace
 
 constinit const FloatKernels kFloatScalar = {
@@ -200,9 +134,6 @@ constinit const FloatKernels kFloatScalar = {
     .f32_to_f16 = f32_to_f16,
     .dot_rows_f32 = dot_rows<float>,
     .dot_rows_f16 = dot_rows<std::uint16_t>,
-    .softmax = softmax,
-    .weighted_sum_f32 = weighted_sum<float>,
-    .weighted_sum_f16 = weighted_sum<std::uint16_t>,
 };
 
 }  // namespace tern::kernels

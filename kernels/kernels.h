@@ -149,14 +149,6 @@ struct FloatKernels {
                        float* y);
   void (*dot_rows_f16)(const std::uint16_t* rows, std::size_t stride, std::size_t n_rows, const float* x, std::size_t n,
                        float* y);
-
-  /// scores[i] = exp(scores[i] - max) * (1 / sum of these).  scores: (n), n > 0.
-  void (*softmax)(float* scores, std::size_t n);
-  /// y[d] = sum over i, in index order, of weights[i] * rows[i][d].  rows: (n_rows, n); y: (n).
-  void (*weighted_sum_f32)(const float* rows, std::size_t stride, std::size_t n_rows, const float* weights,
-                           std::size_t n, float* y);
-  void (*weighted_sum_f16)(const std::uint16_t* rows, std::size_t stride, std::size_t n_rows, const float* weights,
-                           std::size_t n, float* y);
 };
 
 /// The oracle: y[t][r] = sum over c of (codes[r][c] - 1) * x[t][c], in the plainest way. Shares no code with kernels.

@@ -71,7 +71,10 @@ struct Memory {
 
 Memory memory_needed(const ModelSummary& model, const ContextOptions& options) {
   const std::size_t context = options.context == 0 ? model.context_length : options.context;
-  const std::uint64_t per_token = model.kv_bytes_per_token_f16 * (options.kv == "f32" ? 2 : 1);
+  std::uint64_t per_token = model.kv_bytes_per_token_f16;
+  if (options.kv == "f32") per_token *= 2;
+  // One byte instead of two, and a float for every key and value head.
+  if (options.kv == "int8") per_token = per_token / 2 + 2 * sizeof(float) * model.n_layers * model.n_kv_heads;
   return {context, model.ternary_bytes + model.float_bytes + model.head_bytes, per_token * context};
 }
 

@@ -75,7 +75,7 @@ void ContextOptions::declare_memory(CLI::App& app) {
       ->type_name("N")
       ->capture_default_str();
   app.add_option("--kv", kv, "Number type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32"}))
+      ->check(CLI::IsMember({"f16", "f32", "int8"}))
       ->capture_default_str();
 }
 
@@ -88,7 +88,8 @@ void ContextOptions::declare(CLI::App& app) {
 }
 
 SessionOptions ContextOptions::session_options(unsigned threads) const {
-  return {.context = context, .kv_type = kv == "f32" ? KvType::kF32 : KvType::kF16, .threads = threads, .batch = batch};
+  const KvType type = kv == "f32" ? KvType::kF32 : kv == "int8" ? KvType::kInt8 : KvType::kF16;
+  return {.context = context, .kv_type = type, .threads = threads, .batch = batch};
 }
 
 std::string bundled_model() {

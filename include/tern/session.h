@@ -10,9 +10,11 @@
 
 namespace tern {
 
+/// Number type of the KV cache.
 enum class KvType {
   kF16,
   kF32,
+  kInt8,  ///< one scale per token and head; half of the memory of kF16
 };
 
 struct SessionOptions {
@@ -74,7 +76,18 @@ class Session {
   [[nodiscard]] const Model& model() const noexcept;
 
  private:
+  friend std::span<const float> evaluate_together(std::span<Session* const> sessions, std::span<const Token> tokens);
+
   std::unique_ptr<engine::SessionImpl> impl_;
 };
+
+/// Appends one token to each of several texts in one pass, which reads the weights once for all of them: token i to
+/// session i. Returns the logits after each, (n_sessions, vocab_size); valid until the next call of the first session,
+/// whose threads and batch do the work and whose statistics count it.
+///
+/// Requires  sessions of one model, no two the same; contexts and KV types may differ
+/// Errors    Error: kInvalidArgument (none of the above, or what Session::evaluate() refuses); the sessions are as
+/// before Exact     the same logits as each session's own evaluate()
+std::span<const float> evaluate_together(std::span<Session* const> sessions, std::span<const Token> tokens);
 
 }  // namespace tern

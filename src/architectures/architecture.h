@@ -63,13 +63,12 @@ class Activations {
   AlignedBuffer<float> memory_;
 };
 
-/// One batch of consecutive tokens on its way through the layers.
+/// One batch of tokens on its way through the layers: consecutive tokens of a text, or tokens of several.
 struct Pass {
   nn::Compute compute;
-  std::span<const Token> tokens;
-  std::size_t first_position = 0;  // of tokens[0] in the text
-  nn::KvCache& kv;
-  const nn::RopeTable& rope;  // reserved for all positions of the batch
+  std::span<const Token> tokens;           // (n_tokens)
+  std::span<const nn::TokenPlace> places;  // (n_tokens) where each stands
+  const nn::RopeTable& rope;               // reserved for all positions of the batch
   Activations::Views act;
 };
 
@@ -85,7 +84,7 @@ class Architecture {
  public:
   virtual ~Architecture() = default;
   /// Runs all layers: leaves the final hidden state, after the output norm, in pass.act.x, (n_tokens, dim), and the
-  /// tokens' keys and values in pass.kv.
+  /// tokens' keys and values in their caches.
   virtual void forward(Pass& pass) const = 0;
 
   [[nodiscard]] const Config& config() const noexcept { return config_; }

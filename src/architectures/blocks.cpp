@@ -41,10 +41,15 @@ void project_qkv(Pass& pass, const AttentionWeights& attn) {
 }
 
 void attend(Pass& pass, const Config& c, std::size_t layer) {
-  nn::rope(pass.compute, pass.rope, pass.first_position, c.head_dim, pass.act.q);
-  nn::rope(pass.compute, pass.rope, pass.first_position, c.head_dim, pass.act.k);
-  pass.kv.store(pass.compute, layer, pass.first_position, pass.act.k, pass.act.v);
-  nn::attention(pass.compute, pass.kv, layer, pass.first_position, c.attention_scale, pass.act.q, pass.act.attn_out);
+  const Activations::Views& act = pass.act;
+  const kernels::FloatKernels& floats = pass.compute.floats;
+  pass.compute.for_each_token(pass.tokens.size(), [&](std::size_t t) {
+    const nn::TokenPlace& place = pass.places[t];
+    nn::rope(floats, pass.rope, place.position, c.head_dim, act.q.row_span(t));
+    nn::rope(floats, pass.rope, place.position, c.head_dim, act.k.row_span(t));
+    place.kv->store(floats, layer, place.position, act.k.row(t), act.v.row(t));
+  });
+  nn::attention(pass.compute, pass.places, layer, c.attention_scale, act.q, act.attn_out);
 }
 
 void gated_up(Pass& pass, const FeedForwardWeights& ffn, nn::Activation activation) {

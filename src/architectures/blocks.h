@@ -37,7 +37,7 @@ void embed(Pass& pass, const nn::Linear& embedding);
 /// act.q, act.k, act.v = projections of act.normed
 void project_qkv(Pass& pass, const AttentionWeights& attn);
 
-/// Rotates act.q and act.k, stores act.k and act.v in the cache, and lets act.q attend to it: act.attn_out.
+/// Rotates act.q and act.k, stores act.k and act.v in the tokens' caches, and lets act.q attend to them: act.attn_out.
 void attend(Pass& pass, const Config& c, std::size_t layer);
 
 /// act.up = activation(gate(act.normed)) * up(act.normed)

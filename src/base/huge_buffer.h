@@ -18,6 +18,7 @@ class HugeBuffer {
   HugeBuffer& operator=(HugeBuffer&& other) noexcept;
 
   [[nodiscard]] std::span<std::uint8_t> span() noexcept { return {data_, size_}; }
+  [[nodiscard]] std::span<const std::uint8_t> span() const noexcept { return {data_, size_}; }
 
  private:
   std::uint8_t* data_ = nullptr;

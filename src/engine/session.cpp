@@ -43,30 +43,48 @@ class SessionImpl {
 
   using OnHidden = std::function<void(std::size_t first, nn::MatrixView hidden)>;
 
-  /// Runs tokens through the layers, batch by batch. `on_hidden` gets the final states, (n, dim), of every batch.
-  /// Returns false when keep_going said so.
+  /// Runs tokens of this text through the layers, batch by batch. `on_hidden` gets the final states, (n, dim), of every
+  /// batch. Returns false when keep_going said so.
   bool run(std::span<const Token> tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden) {
     check(tokens);
     rope_.reserve(position_ + tokens.size());
     for (std::size_t done = 0; done < tokens.size();) {
       if (done > 0 && keep_going && !keep_going()) return false;
       const std::size_t n = std::min(batch_, tokens.size() - done);
+      places_.clear();
+      for (std::size_t t = 0; t < n; ++t) places_.push_back({&kv_, position_ + t});
       const auto start = Clock::now();
-      architectures::Pass pass{compute(), tokens.subspan(done, n), position_, kv_, rope_, activations_.views(n)};
-      loaded_.architecture->forward(pass);
-      on_hidden(done, pass.act.x);
+      on_hidden(done, forward(tokens.subspan(done, n)));
       position_ += n;
       done += n;
-      count(n, seconds_since(start));
+      count(n, seconds_since(start), kv_.bytes_read(position_));
     }
     return true;
   }
 
-  /// Logits of one final state, (dim) -> (vocab_size); valid until the next call.
+  /// The next token of several texts, this one's among them, with the memory and threads of this one. Returns the
+  /// logits, (n_sessions, vocab_size).
+  std::span<const float> run_together(std::span<SessionImpl* const> sessions, std::span<const Token> tokens) {
+    check_together(sessions, tokens);
+    for (const SessionImpl* session : sessions) rope_.reserve(session->position_ + 1);
+    logits_.resize(sessions.size() * config_.vocab_size);
+    for (std::size_t done = 0; done < sessions.size();) {
+      const std::size_t n = std::min(batch_, sessions.size() - done);
+      places_.clear();
+      for (SessionImpl* session : sessions.subspan(done, n)) places_.push_back({&session->kv_, session->position_});
+      const auto start = Clock::now();
+      project_head(forward(tokens.subspan(done, n)), logits_.data() + done * config_.vocab_size);
+      count(n, seconds_since(start), sessions[done]->kv_.bytes_read(sessions[done]->position_ + 1));
+      done += n;
+    }
+    for (SessionImpl* session : sessions) session->position_ += 1;
+    return logits_;
+  }
+
+  /// Logits of some final states, (n, dim) -> (n, vocab_size); valid until the next call.
   std::span<const float> logits(nn::MatrixView hidden) {
     logits_.resize(hidden.rows * config_.vocab_size);
-    const nn::Projection head[] = {{&loaded_.architecture->head(), {logits_.data(), hidden.rows, config_.vocab_size}}};
-    nn::project(compute(), hidden, head);
+    project_head(hidden, logits_.data());
     return logits_;
   }
 
@@ -94,6 +112,35 @@ class SessionImpl {
  private:
   [[nodiscard]] nn::Compute compute() { return {pool_, loaded_.kernels, *loaded_.kernels.floats, workspace_}; }
 
+  /// Runs tokens whose places are in places_ through the layers; returns their final states, (n, dim).
+  nn::MatrixView forward(std::span<const Token> tokens) {
+    architectures::Pass pass{compute(), tokens, places_, rope_, activations_.views(tokens.size())};
+    loaded_.architecture->forward(pass);
+    return pass.act.x;
+  }
+
+  /// y: (hidden.rows, vocab_size)
+  void project_head(nn::MatrixView hidden, float* y) {
+    const nn::Projection head[] = {{&loaded_.architecture->head(), {y, hidden.rows, config_.vocab_size}}};
+    nn::project(compute(), hidden, head);
+  }
+
+  void check_together(std::span<SessionImpl* const> sessions, std::span<const Token> tokens) const {
+    if (sessions.size() != tokens.size()) {
+      fail(ErrorKind::kInvalidArgument, "{} sessions with {} tokens: expected one token for each", sessions.size(),
+           tokens.size());
+    }
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      if (&sessions[i]->loaded_ != &loaded_) {
+        fail(ErrorKind::kInvalidArgument, "session {} is of another model than the first", i);
+      }
+      if (std::ranges::find(sessions.first(i), sessions[i]) != sessions.begin() + static_cast<std::ptrdiff_t>(i)) {
+        fail(ErrorKind::kInvalidArgument, "session {} is there twice", i);
+      }
+      sessions[i]->check(tokens.subspan(i, 1));
+    }
+  }
+
   void check(std::span<const Token> tokens) const {
     if (tokens.empty()) fail(ErrorKind::kInvalidArgument, "no tokens to evaluate");
     if (tokens.size() > context_ - position_) {
@@ -107,7 +154,8 @@ class SessionImpl {
     }
   }
 
-  void count(std::size_t n_tokens, double seconds) {
+  /// `kv_bytes`: what a single token read of its KV cache.
+  void count(std::size_t n_tokens, double seconds, std::uint64_t kv_bytes) {
     if (n_tokens > 1) {
       stats_.prompt_tokens += n_tokens;
       stats_.prompt_seconds += seconds;
@@ -115,7 +163,7 @@ class SessionImpl {
     }
     stats_.decode_tokens += 1;
     stats_.decode_seconds += seconds;
-    stats_.decode_bytes += loaded_.summary.bytes_read_per_token + kv_.bytes_read(position_);
+    stats_.decode_bytes += loaded_.summary.bytes_read_per_token + kv_bytes;
   }
 
   std::shared_ptr<const Model> model_;
@@ -129,7 +177,8 @@ class SessionImpl {
   nn::KvCache kv_;
   nn::RopeTable rope_;
   architectures::Activations activations_;
-  std::vector<float> logits_;  // of the last call, (n, vocab_size)
+  std::vector<nn::TokenPlace> places_;  // of the current batch
+  std::vector<float> logits_;           // of the last call, (n, vocab_size)
   SessionStats stats_;
 };
 
@@ -166,6 +215,18 @@ void Session::evaluate_all(std::span<const Token> tokens,
     }
   };
   or_out_of_memory("a batch of tokens", [&] { impl_->run(tokens, {}, hand_out); });
+}
+
+std::span<const float> evaluate_together(std::span<Session* const> sessions, std::span<const Token> tokens) {
+  if (sessions.empty()) fail(ErrorKind::kInvalidArgument, "no sessions to evaluate");
+  return or_out_of_memory("the next token of these sessions", [&] {
+    std::vector<engine::SessionImpl*> impls;
+    for (const Session* session : sessions) {
+      if (session == nullptr) fail(ErrorKind::kInvalidArgument, "session {} is null", impls.size());
+      impls.push_back(session->impl_.get());
+    }
+    return impls.front()->run_together(impls, tokens);
+  });
 }
 
 void Session::rewind(std::size_t n_tokens) { impl_->rewind(n_tokens); }

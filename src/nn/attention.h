@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "src/nn/compute.h"
 #include "src/nn/kv_cache.h"
@@ -8,15 +9,20 @@
 
 namespace tern::nn {
 
-/// Causal grouped-query attention over the cache of one layer, in which the tokens' own keys and values are stored.
+/// Causal grouped-query attention of a batch over the caches of its texts, in which the tokens' own keys and values are
+/// stored.
 ///
-///   out[t][h] = softmax(scale * q[t][h] . K[0..p]) V[0..p],  p = first_position + t, K and V of head h * n_kv /
+///   out[t][h] = softmax(scale * q[t][h] . K[0..p]) V[0..p],  p = places[t].position, K and V of head h * n_kv /
 ///   n_heads
 ///
-/// Shapes    q, out: (n_tokens, n_heads * head_dim); out may not be q
+/// Positions are taken in chunks of kernels::kAttentionChunk, counted from the beginning of the text, and the softmax
+/// of the chunks is merged in their order. Consecutive tokens of a text, and the heads that share keys and values, read
+/// them together.
+///
+/// Shapes    places: (n_tokens); q, out: (n_tokens, n_heads * head_dim); out may not be q
 /// Exact     a token's result does not depend on the batch it came in, nor on the number of threads
-/// Source    Ainslie et al. 2023, arXiv:2305.13245
-void attention(const Compute& compute, const KvCache& cache, std::size_t layer, std::size_t first_position, float scale,
-               MatrixView q, MatrixView out);
+/// Source    Ainslie et al. 2023, arXiv:2305.13245; merging: Dao et al. 2022, arXiv:2205.14135, section 3.1
+void attention(const Compute& compute, std::span<const TokenPlace> places, std::size_t layer, float scale, MatrixView q,
+               MatrixView out);
 
 }  // namespace tern::nn

@@ -1,7 +1,9 @@
 #include "src/nn/kv_cache.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <optional>
 
 #include "src/base/check.h"
 #include "src/base/checked_math.h"
@@ -9,52 +11,95 @@
 namespace tern::nn {
 namespace {
 
+using kernels::kLanes;
+
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 45;  // a quarter of what x86-64 lets a process address
 
-/// Bytes of all keys; nothing when it does not fit in 64 bits.
-std::optional<std::uint64_t> cache_bytes(const KvShape& shape, std::size_t element_bytes) {
-  std::optional<std::uint64_t> bytes = element_bytes;
-  for (const std::size_t count : {shape.n_layers, shape.n_kv_heads, shape.n_positions, shape.head_dim}) {
+/// n_layers * n_kv_heads * n_positions * row_bytes; nothing when it does not fit in 64 bits.
+std::optional<std::uint64_t> total_bytes(const KvShape& shape, std::size_t row_bytes) {
+  std::optional<std::uint64_t> bytes = row_bytes;
+  for (const std::size_t count : {shape.n_layers, shape.n_kv_heads, shape.n_positions}) {
     if (bytes) bytes = checked_mul(*bytes, count);
   }
   return bytes;
 }
 
+template <typename Element>
+void spread(const std::uint8_t* key, std::size_t head_dim, std::uint8_t* to) {
+  for (std::size_t d = 0; d < head_dim; ++d) {
+    std::memcpy(to + d * kLanes * sizeof(Element), key + d * sizeof(Element), sizeof(Element));
+  }
+}
+
 }  // namespace
 
 KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
-  const std::optional<std::uint64_t> bytes = cache_bytes(shape, element_bytes());
   try {
+    // In the first place a bound for everything below: no product after this line overflows.
+    const std::optional<std::uint64_t> bytes = total_bytes(shape, value_dim() * sizeof(float));
     if (!bytes || *bytes > kMaxBytes) throw std::bad_alloc();
-    keys_ = AlignedBuffer<std::byte>(*bytes);
-    values_ = AlignedBuffer<std::byte>(*bytes);
-  } catch (const std::bad_alloc&) {
+    capacity_ = (shape.n_positions + kLanes - 1) / kLanes * kLanes;
+    const std::size_t n_rows = row(shape.n_layers, 0);
+    keys_ = HugeBuffer(n_rows * shape.head_dim * element_bytes());
+    values_ = HugeBuffer(n_rows * value_dim() * element_bytes());
+    if (type == KvType::kInt8) {
+      key_scales_ = AlignedBuffer<float>(n_rows);
+      value_scales_ = AlignedBuffer<float>(n_rows);
+      std::ranges::fill(key_scales_.span(), 0.0f);
+      std::ranges::fill(value_scales_.span(), 0.0f);
+    }
+  } catch (const std::exception&) {
     fail(ErrorKind::kInvalidArgument, "a context of {} tokens needs more memory than there is", shape.n_positions);
   }
 }
 
-void KvCache::store_row(const kernels::FloatKernels& floats, const float* row, std::byte* to) const {
+/// Converts (head_dim) elements; returns the real value of one step of a code.
+float KvCache::store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const {
+  if (type_ == KvType::kInt8) {
+    return static_cast<float>(floats.quantize(row, shape_.head_dim, reinterpret_cast<std::int8_t*>(to)));
+  }
   if (type_ == KvType::kF16) {
     floats.f32_to_f16(row, shape_.head_dim, reinterpret_cast<std::uint16_t*>(to));
   } else {
     std::memcpy(to, row, shape_.head_dim * sizeof(float));
   }
+  return 1.0f;
 }
 
-void KvCache::store(const Compute& compute, std::size_t layer, std::size_t first_position, MatrixView keys,
-                    MatrixView values) {
-  TERN_DCHECK(first_position + keys.rows <= shape_.n_positions);
-  compute.for_each_token(keys.rows, [&](std::size_t t) {
-    for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
-      const std::size_t to = offset(layer, head, first_position + t);
-      store_row(compute.floats, keys.row(t) + head * shape_.head_dim, keys_.data() + to);
-      store_row(compute.floats, values.row(t) + head * shape_.head_dim, values_.data() + to);
+/// Puts (head_dim) elements into every 16th place.
+void KvCache::spread_key(const std::uint8_t* key, std::uint8_t* to) const {
+  switch (type_) {
+    case KvType::kF16:
+      return spread<std::uint16_t>(key, shape_.head_dim, to);
+    case KvType::kF32:
+      return spread<float>(key, shape_.head_dim, to);
+    case KvType::kInt8:
+      return spread<std::int8_t>(key, shape_.head_dim, to);
+  }
+}
+
+void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
+                    const float* value) {
+  TERN_DCHECK(layer < shape_.n_layers && position < shape_.n_positions);
+  for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
+    const std::size_t at = row(layer, head) + position;
+    std::uint8_t* value_row = values_.span().data() + at * value_dim() * element_bytes();
+    std::uint8_t* key_block = keys_.span().data() + (at - at % kLanes) * shape_.head_dim * element_bytes();
+    // The place of the values serves as scratch for the converted key.
+    const float key_scale = store_row(floats, key + head * shape_.head_dim, value_row);
+    spread_key(value_row, key_block + at % kLanes * element_bytes());
+    const float value_scale = store_row(floats, value + head * shape_.head_dim, value_row);
+    if (type_ == KvType::kInt8) {
+      key_scales_.data()[at] = key_scale;
+      value_scales_.data()[at] = value_scale;
     }
-  });
+  }
 }
 
 std::uint64_t KvCache::bytes_read(std::size_t n_positions) const noexcept {
-  return std::uint64_t{2} * shape_.n_layers * shape_.n_kv_heads * shape_.head_dim * element_bytes() * n_positions;
+  const std::size_t scale_bytes = type_ == KvType::kInt8 ? sizeof(float) : 0;
+  const std::size_t row_bytes = shape_.head_dim * element_bytes() + scale_bytes;
+  return std::uint64_t{2} * shape_.n_layers * shape_.n_kv_heads * row_bytes * n_positions;
 }
 
 }  // namespace tern::nn

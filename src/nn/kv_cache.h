@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention.h"
 #include "src/base/aligned_buffer.h"
-#include "src/nn/compute.h"
-#include "src/nn/matrix_view.h"
+#include "src/base/huge_buffer.h"
 #include "tern/session.h"
 
 namespace tern::nn {
@@ -17,39 +17,66 @@ struct KvShape {
   std::size_t head_dim = 0;
 };
 
-/// Keys and values of all layers. Per layer and key-value head the positions lie one after the other:
-/// keys, values: (n_layers, n_kv_heads, n_positions, head_dim), f16 or f32.
+/// Keys and values of all layers, in the order in which attention reads them. Per layer and key-value head:
+///
+///   keys     (n_positions / 16, head_dim, 16)   element d of 16 positions side by side
+///   values   (n_positions, value_dim)           value_dim = head_dim filled up to a multiple of 16 with zeros
+///   scales   (n_positions) each                 kInt8 only: real value of one step of the position's codes
 class KvCache {
  public:
   /// Errors    Error(kInvalidArgument) when the size can not be had
   KvCache(KvShape shape, KvType type);
 
-  /// Stores keys and values of tokens at first_position on.  keys, values: (n_tokens, n_kv_heads * head_dim)
-  void store(const Compute& compute, std::size_t layer, std::size_t first_position, MatrixView keys, MatrixView values);
+  /// Stores what one token has to say to later ones.  key, value: (n_kv_heads * head_dim)
+  /// Threads   several tokens may be stored at once
+  void store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
+             const float* value);
 
   [[nodiscard]] const KvShape& shape() const noexcept { return shape_; }
   [[nodiscard]] KvType type() const noexcept { return type_; }
-  /// First element of (layer, kv_head): (n_positions, head_dim).
-  [[nodiscard]] const std::byte* keys(std::size_t layer, std::size_t kv_head) const noexcept {
-    return keys_.data() + offset(layer, kv_head, 0);
+  /// `position` is a multiple of 16 for keys().
+  [[nodiscard]] const std::uint8_t* keys(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
+    return keys_.span().data() + (row(layer, kv_head) + position) * shape_.head_dim * element_bytes();
   }
-  [[nodiscard]] const std::byte* values(std::size_t layer, std::size_t kv_head) const noexcept {
-    return values_.data() + offset(layer, kv_head, 0);
+  [[nodiscard]] const std::uint8_t* values(std::size_t layer, std::size_t kv_head,
+                                           std::size_t position) const noexcept {
+    return values_.span().data() + (row(layer, kv_head) + position) * value_dim() * element_bytes();
+  }
+  /// (n_positions) on from `position`; null but for kInt8.
+  [[nodiscard]] const float* key_scales(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
+    return type_ == KvType::kInt8 ? key_scales_.data() + row(layer, kv_head) + position : nullptr;
+  }
+  [[nodiscard]] const float* value_scales(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
+    return type_ == KvType::kInt8 ? value_scales_.data() + row(layer, kv_head) + position : nullptr;
   }
   /// Bytes of keys and values that attention over n_positions reads in all layers.
   [[nodiscard]] std::uint64_t bytes_read(std::size_t n_positions) const noexcept;
 
  private:
-  [[nodiscard]] std::size_t element_bytes() const noexcept { return type_ == KvType::kF16 ? 2 : 4; }
-  [[nodiscard]] std::size_t offset(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
-    return ((layer * shape_.n_kv_heads + kv_head) * shape_.n_positions + position) * shape_.head_dim * element_bytes();
+  [[nodiscard]] std::size_t element_bytes() const noexcept {
+    return type_ == KvType::kF32 ? 4 : type_ == KvType::kF16 ? 2 : 1;
   }
-  void store_row(const kernels::FloatKernels& floats, const float* row, std::byte* to) const;
+  [[nodiscard]] std::size_t value_dim() const noexcept { return kernels::value_dim(shape_.head_dim); }
+  /// Rows of keys or values before those of (layer, kv_head).
+  [[nodiscard]] std::size_t row(std::size_t layer, std::size_t kv_head) const noexcept {
+    return (layer * shape_.n_kv_heads + kv_head) * capacity_;
+  }
+  [[nodiscard]] float store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const;
+  void spread_key(const std::uint8_t* key, std::uint8_t* to) const;
 
   KvShape shape_;
   KvType type_;
-  AlignedBuffer<std::byte> keys_;
-  AlignedBuffer<std::byte> values_;
+  std::size_t capacity_;  // positions, in whole blocks of 16
+  HugeBuffer keys_;
+  HugeBuffer values_;
+  AlignedBuffer<float> key_scales_;    // (n_layers, n_kv_heads, capacity_)
+  AlignedBuffer<float> value_scales_;  // (n_layers, n_kv_heads, capacity_)
+};
+
+/// Where a token of a batch stands: at a position of one text, whose earlier keys and values are in `kv`.
+struct TokenPlace {
+  KvCache* kv;
+  std::size_t position;
 };
 
 }  // namespace tern::nn

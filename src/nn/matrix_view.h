@@ -17,6 +17,7 @@ struct MatrixView {
     TERN_DCHECK(r < rows);
     return data + r * cols;
   }
+  [[nodiscard]] std::span<float> row_span(std::size_t r) const noexcept { return {row(r), cols}; }
   [[nodiscard]] std::span<float> span() const noexcept { return {data, rows * cols}; }
 };
 

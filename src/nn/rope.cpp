@@ -73,16 +73,13 @@ void RopeTable::reserve(std::size_t n_positions) {
   n_positions_ = n_positions;
 }
 
-void rope(const Compute& compute, const RopeTable& table, std::size_t first_position, std::size_t head_dim,
-          MatrixView x) {
+void rope(const kernels::FloatKernels& floats, const RopeTable& table, std::size_t position, std::size_t head_dim,
+          std::span<float> x) {
   const RopeParameters& p = table.parameters();
-  const auto rotate = p.pairing == RopePairing::kNeox ? compute.floats.rope_neox : compute.floats.rope_norm;
-  compute.for_each_token(x.rows, [&](std::size_t t) {
-    const std::size_t position = first_position + t;
-    for (std::size_t begin = 0; begin < x.cols; begin += head_dim) {
-      rotate(x.row(t) + begin, table.cos(position), table.sin(position), p.n_dims);
-    }
-  });
+  const auto rotate = p.pairing == RopePairing::kNeox ? floats.rope_neox : floats.rope_norm;
+  for (std::size_t begin = 0; begin < x.size(); begin += head_dim) {
+    rotate(x.data() + begin, table.cos(position), table.sin(position), p.n_dims);
+  }
 }
 
 }  // namespace tern::nn

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
-#include "src/nn/compute.h"
-#include "src/nn/matrix_view.h"
+#include "kernels/kernels.h"
 
 namespace tern::nn {
 
@@ -51,8 +51,8 @@ class RopeTable {
   std::vector<float> sin_;
 };
 
-/// Rotates every head of x in place; token t stands at first_position + t.  x: (n_tokens, n_heads * head_dim)
-void rope(const Compute& compute, const RopeTable& table, std::size_t first_position, std::size_t head_dim,
-          MatrixView x);
+/// Rotates every head of a token in place.  x: (n_heads * head_dim)
+void rope(const kernels::FloatKernels& floats, const RopeTable& table, std::size_t position, std::size_t head_dim,
+          std::span<float> x);
 
 }  // namespace tern::nn

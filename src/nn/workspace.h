@@ -27,7 +27,7 @@ struct Workspace {
   Scratch<std::uint8_t> operand;     // what the ternary kernel made of them
   Scratch<std::uint8_t> per_thread;  // scratch of the kernels, one part per thread
   Scratch<float> dense_rows;         // decoded rows of float matrices, (n_threads, kDenseRowBlock, cols)
-  Scratch<float> scores;             // attention scores, (n_threads, positions)
+  Scratch<float> attention;          // queries, weights and partial results of attention
 };
 
 }  // namespace tern::nn

@@ -22,7 +22,6 @@ struct Inputs {
         b(make_floats(n, kind, 2)),
         c(make_floats(n, kind, 3)),
         sums(n),
-        row_weights(make_floats(kRows, kind, 4)),
         rows(make_floats((kRows - 1) * stride + n, kind, 5)),
         half_rows(rows.size()) {
     std::mt19937 random(6);
@@ -34,7 +33,6 @@ struct Inputs {
   std::size_t stride;
   GuardedArray<float> a, b, c;      // (n)
   GuardedArray<std::int32_t> sums;  // (n)
-  GuardedArray<float> row_weights;  // (kRows)
   GuardedArray<float> rows;         // (kRows, n), with `stride`
   GuardedArray<std::uint16_t> half_rows;
 };
@@ -123,20 +121,6 @@ const Operation kOperations[] = {
        return result(Values(kRows),
                      [&](float* y) { t.dot_rows_f16(in.half_rows.data(), in.stride, kRows, in.a.data(), in.n, y); });
      }},
-    {"softmax",
-     [](const FloatKernels& t, Inputs& in) { return result(in.a.values(), [&](float* y) { t.softmax(y, in.n); }); }},
-    {"weighted_sum_f32",
-     [](const FloatKernels& t, Inputs& in) {
-       return result(Values(in.n), [&](float* y) {
-         t.weighted_sum_f32(in.rows.data(), in.stride, kRows, in.row_weights.data(), in.n, y);
-       });
-     }},
-    {"weighted_sum_f16",
-     [](const FloatKernels& t, Inputs& in) {
-       return result(Values(in.n), [&](float* y) {
-         t.weighted_sum_f16(in.half_rows.data(), in.stride, kRows, in.row_weights.data(), in.n, y);
-       });
-     }},
 };
 
 /// The first index where bits differ, or nothing. Any NaN equals any other: IEEE 754 leaves open whose payload an
@@ -203,14 +187,6 @@ TEST_P(FloatTable, WorksInPlace) {
   const Values apart = result(Values(kSize), [&](float* y) { norm(in.a.data(), y); });
   const Values in_x = result(in.a.values(), [&](float* y) { norm(y, y); });
   EXPECT_EQ(first_difference(in_x, apart), "");
-}
-
-TEST_P(FloatTable, SumsNoRowsToZero) {
-  Inputs in(40, Kind::kOrdinary);
-  const auto sum_nothing = [&](float* y) {
-    GetParam()->weighted_sum_f32(in.rows.data(), in.stride, 0, in.row_weights.data(), in.n, y);
-  };
-  EXPECT_EQ(first_difference(result(Values(in.n, 5.0f), sum_nothing), Values(in.n, 0.0f)), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, FloatTable, testing::ValuesIn(tables_here()),

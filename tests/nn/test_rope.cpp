@@ -12,14 +12,11 @@ namespace {
 
 /// Rotates one head at one position.
 std::array<float, 4> rotate(RopePairing pairing, std::size_t position) {
-  ThreadPool pool(1);
-  Workspace work;
   const kernels::Choice choice = kernels::choose("auto", kernels::usable_isa());
-  const Compute compute{pool, choice, *choice.floats, work};
   RopeTable table({.pairing = pairing, .n_dims = 4});
   table.reserve(position + 1);
   std::array<float, 4> x{1, 2, 3, 4};
-  rope(compute, table, position, 4, {x.data(), 1, 4});
+  rope(*choice.floats, table, position, 4, x);
   return x;
 }
 

@@ -1,0 +1,105 @@
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/attention_tables.h"
+#include "kernels/scalar_math.h"
+
+// Attention in plain C++, one query after the other, as the contract words it. It shares no code with the vector
+// tables, only constants.
+namespace tern::kernels {
+namespace {
+
+constexpr bool has_scales(const float*) { return false; }
+constexpr bool has_scales(const std::uint16_t*) { return false; }
+constexpr bool has_scales(const std::int8_t*) { return true; }
+
+/// scores[r] = queries[r] . key of position j, in the order of d.
+template <typename Element>
+void score(const AttentionTile& in, std::size_t j, float (&scores)[kAttentionRows]) {
+  const auto* keys = reinterpret_cast<const Element*>(in.keys) + j / kLanes * in.head_dim * kLanes + j % kLanes;
+  for (float& score : scores) score = 0.0f;
+  for (std::size_t d = 0; d < in.head_dim; ++d) {
+    const float key = to_float(keys[d * kLanes]);
+    for (std::size_t r = 0; r < in.n_rows; ++r) {
+      scores[r] = std::fma(in.queries[d * kAttentionRows + r], key, scores[r]);
+    }
+  }
+  if (!has_scales(static_cast<const Element*>(nullptr))) return;
+  for (std::size_t r = 0; r < in.n_rows; ++r) scores[r] = scores[r] * in.key_scales[j];
+}
+
+/// Turns a row's scores into exponentials.
+void exponentiate(const AttentionTile& in, std::size_t row) {
+  float* weights = in.weights + row * kAttentionChunk;
+  float max = -HUGE_VALF;
+  for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
+    if (weights[j] > max) max = weights[j];
+  }
+  float lanes[kLanes] = {};
+  for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
+    weights[j] = exp_shared(weights[j] - max);
+    lanes[j % kLanes] += weights[j];
+  }
+  in.part.max[row] = max;
+  in.part.sum[row] = sum_lanes(lanes);
+}
+
+template <typename Element>
+void attend(const AttentionTile& in) {
+  const std::size_t n_columns = value_dim(in.head_dim);
+  const std::size_t n_positions = in.n_visible[in.n_rows - 1];
+  for (std::size_t j = 0; j < n_positions; ++j) {
+    float scores[kAttentionRows];
+    score<Element>(in, j, scores);
+    for (std::size_t r = 0; r < in.n_rows; ++r) in.weights[r * kAttentionChunk + j] = scores[r];
+  }
+  for (std::size_t r = 0; r < in.n_rows; ++r) {
+    exponentiate(in, r);
+    for (std::size_t d = 0; d < n_columns; ++d) in.part.values[r * n_columns + d] = 0.0f;
+  }
+  const auto* values = reinterpret_cast<const Element*>(in.values);
+  for (std::size_t j = 0; j < n_positions; ++j) {
+    for (std::size_t d = 0; d < n_columns; ++d) {
+      const float value = to_float(values[j * n_columns + d]);
+      for (std::size_t r = 0; r < in.n_rows; ++r) {
+        if (j >= in.n_visible[r]) continue;
+        float weight = in.weights[r * kAttentionChunk + j];
+        if (has_scales(static_cast<const Element*>(nullptr))) weight = weight * in.value_scales[j];
+        float& sum = in.part.values[r * n_columns + d];
+        sum = std::fma(weight, value, sum);
+      }
+    }
+  }
+}
+
+void merge(const AttentionPart& from, std::size_t row, std::size_t head_dim, const AttentionPart& into) {
+  const float max = from.max[row] > into.max[row] ? from.max[row] : into.max[row];
+  const float from_share = exp_shared(from.max[row] - max);
+  const float into_share = exp_shared(into.max[row] - max);
+  into.max[row] = max;
+  into.sum[row] = from.sum[row] * from_share + into.sum[row] * into_share;
+  const std::size_t first = row * value_dim(head_dim);
+  for (std::size_t i = first; i < first + value_dim(head_dim); ++i) {
+    into.values[i] = from.values[i] * from_share + into.values[i] * into_share;
+  }
+}
+
+void finish(const AttentionPart& part, std::size_t row, std::size_t head_dim, float* y) {
+  const float inverse = 1.0f / part.sum[row];
+  for (std::size_t d = 0; d < head_dim; ++d) y[d] = part.values[row * value_dim(head_dim) + d] * inverse;
+}
+
+}  // namespace
+
+constinit const AttentionKernels kAttentionScalar = {
+    .name = "attention-scalar",
+    .isa = Isa::kScalar,
+    .attend_f32 = attend<float>,
+    .attend_f16 = attend<std::uint16_t>,
+    .attend_i8 = attend<std::int8_t>,
+    .merge = merge,
+    .finish = finish,
+};
+
+}  // namespace tern::kernels

@@ -189,7 +189,7 @@ struct Packed {
     ThreadPool pool(n_threads);
     pool.parallel_for(tensor.rows, test::kPlainRowBlock, [&](std::size_t begin, std::size_t end, unsigned thread) {
       std::vector<std::uint8_t> scratch(pack_scratch_bytes(matrix));
-      bad[thread] = pack_rows(info, tq2(), begin, end, matrix, scratch);
+      if (const auto row = pack_rows(info, tq2(), begin, end, matrix, scratch)) bad[thread] = row;
     });
     for (const auto& row : bad) {
       if (row) bad_row = row;

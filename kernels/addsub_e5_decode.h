@@ -40,14 +40,19 @@ constexpr std::size_t kNearBytes = 512;  // bytes
 inline void check(bool holds) {
   if (!holds) __builtin_trap();
 }
-inline __m512i add8(__m512i a, __m512i b) {
-  check(_mm512_cmpneq_epi8_mask(_mm512_adds_epu8(a, b), _mm512_add_epi8(a, b)) == 0);
-  return _mm512_add_epi8(a, b);
-}
 #else
 inline void check(bool /*holds*/) {}
-inline __m512i add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
 #endif
+
+/// Adds bytes whose sums do not overflow (kChunkGroups). Saturation, which therefore never happens, has this addition
+/// executed beside `vpermb` and not in its place.
+inline __m512i add8(__m512i a, __m512i b) {
+  const __m512i sum = _mm512_adds_epu8(a, b);
+#ifdef TERN_DCHECKS
+  check(_mm512_cmpneq_epi8_mask(sum, _mm512_add_epi8(a, b)) == 0);
+#endif
+  return sum;
+}
 
 /// Sums of bytes in 16-bit lanes: `all` adds whole lanes (even byte + 256 * odd byte, modulo 2^16), `odd` the odd
 /// bytes.
@@ -127,8 +132,8 @@ inline void add_chunk(const Run& run, const std::uint8_t* weights, const std::ui
                       RowSums* rows) {
   const ChunkTables<kGroups> tables(values);
   for (std::size_t b = 0; b < run.n_blocks; ++b, weights += run.block_bytes) {
-    __m512i low = _mm512_setzero_si512();
-    __m512i high = _mm512_setzero_si512();
+    __m512i low = {};
+    __m512i high = {};
 #pragma GCC unroll 3
     for (std::size_t i = 0; i < kGroups; ++i) {
       const std::uint8_t* group = weights + i * e5::kRows;
@@ -138,10 +143,10 @@ inline void add_chunk(const Run& run, const std::uint8_t* weights, const std::ui
       }
       const __m512i codes = kept(_mm512_load_si512(group));
       const __m512i shifted = _mm512_srli_epi16(codes, 2);  // vpermb ignores the two bits of the neighbour
-      low = add8(low, look_up(shifted, tables.low_a[i]));
-      low = add8(low, look_up(codes, tables.low_b[i]));
-      high = add8(high, look_up(shifted, tables.high_a[i]));
-      high = add8(high, look_up(codes, tables.high_b[i]));
+      const __m512i low_a = look_up(shifted, tables.low_a[i]);
+      const __m512i high_a = look_up(shifted, tables.high_a[i]);
+      low = add8(i == 0 ? low_a : add8(low, low_a), look_up(codes, tables.low_b[i]));
+      high = add8(i == 0 ? high_a : add8(high, high_a), look_up(codes, tables.high_b[i]));
     }
     rows[b].low.add(low);
     rows[b].high.add(high);

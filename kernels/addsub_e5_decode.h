@@ -25,8 +25,8 @@ constexpr std::size_t kRunGroups = 810;  // groups summed in 16 bits before they
 static_assert(kRunGroups * kMaxGroupSum <= 65535, "a 16-bit sum would overflow: 810 * 80 = 64800");
 static_assert(kRunGroups % kChunkGroups == 0, "only the last run of a row may have a remainder");
 
-static_assert(e5::n_groups(kMaxCols) * kMaxGroupSum * 17 < (std::size_t{1} << 31),
-              "low + 16 * high, both biased, would leave 32 bits: 838864 * 80 * 17 = 1.14e9");
+static_assert(kRunGroups * kMaxGroupSum * 17 < (std::size_t{1} << 31),
+              "low + 16 * high, both biased, would leave 32 bits: 810 * 80 * 17 = 1.1e6");
 
 constexpr std::size_t kBlocks = 8;  // row blocks read side by side
 constexpr std::size_t kTokens = 8;  // tokens that share them
@@ -158,8 +158,9 @@ template <std::size_t kGroups>
 inline void add_tokens(const Run& run, std::size_t group, Scratch& scratch) {
   const std::uint8_t* weights = run.weights + group * e5::kRows;
   const std::uint8_t* values = run.values + group * kGroupBytes;
-  const bool beyond = group * e5::kRows + kFarBytes >= run.n_groups * e5::kRows;
-  add_chunk<kGroups, true>(run, weights, values, kFarBytes + (beyond ? run.jump_bytes : 0), scratch.rows[0]);
+  // Towards the end of the streams, what comes next is where they go on.
+  const bool jumps = group * e5::kRows + kFarBytes >= run.n_groups * e5::kRows;
+  add_chunk<kGroups, true>(run, weights, values, kFarBytes + (jumps ? run.jump_bytes : 0), scratch.rows[0]);
   for (std::size_t t = 1; t < run.n_tokens; ++t) {
     add_chunk<kGroups, false>(run, weights, values + t * run.token_bytes, 0, scratch.rows[t]);
   }
@@ -195,8 +196,9 @@ void drain(const RowSums& rows, std::size_t n_groups, bool first, std::int32_t* 
   }
 }
 
-/// `n` things in as few shares as possible, none above `most`, all about equal.
+/// How many of `n` things to take at a time: all if they are not above `most`, else in shares that are about equal.
 constexpr std::size_t even_share(std::size_t n, std::size_t most) {
+  if (n <= most) return most;
   const std::size_t n_shares = (n + most - 1) / most;
   return (n + n_shares - 1) / n_shares;
 }

@@ -25,8 +25,8 @@ constexpr std::size_t kRunGroups = 810;  // groups summed in 16 bits before they
 static_assert(kRunGroups * kMaxGroupSum <= 65535, "a 16-bit sum would overflow: 810 * 80 = 64800");
 static_assert(kRunGroups % kChunkGroups == 0, "only the last run of a row may have a remainder");
 
-static_assert(e5::n_groups(kMaxCols) * kMaxGroupSum * 17 < (std::size_t{1} << 31),
-              "low + 16 * high, both biased, would leave 32 bits: 838864 * 80 * 17 = 1.14e9");
+static_assert(kRunGroups * kMaxGroupSum * 17 < (std::size_t{1} << 31),
+              "low + 16 * high, both biased, would leave 32 bits: 810 * 80 * 17 = 1.1e6");
 
 constexpr std::size_t kBlocks = 8;  // row blocks read side by side
 constexpr std::size_t kTokens = 8;  // tokens that share them
@@ -40,14 +40,19 @@ constexpr std::size_t kNearBytes = 512;  // bytes
 inline void check(bool holds) {
   if (!holds) __builtin_trap();
 }
-inline __m512i add8(__m512i a, __m512i b) {
-  check(_mm512_cmpneq_epi8_mask(_mm512_adds_epu8(a, b), _mm512_add_epi8(a, b)) == 0);
-  return _mm512_add_epi8(a, b);
-}
 #else
 inline void check(bool /*holds*/) {}
-inline __m512i add8(__m512i a, __m512i b) { return _mm512_add_epi8(a, b); }
 #endif
+
+/// Adds bytes whose sums do not overflow (kChunkGroups). Saturation, which therefore never happens, has this addition
+/// executed beside `vpermb` and not in its place.
+inline __m512i add8(__m512i a, __m512i b) {
+  const __m512i sum = _mm512_adds_epu8(a, b);
+#ifdef TERN_DCHECKS
+  check(_mm512_cmpneq_epi8_mask(sum, _mm512_add_epi8(a, b)) == 0);
+#endif
+  return sum;
+}
 
 /// Sums of bytes in 16-bit lanes: `all` adds whole lanes (even byte + 256 * odd byte, modulo 2^16), `odd` the odd
 /// bytes.
@@ -127,8 +132,8 @@ inline void add_chunk(const Run& run, const std::uint8_t* weights, const std::ui
                       RowSums* rows) {
   const ChunkTables<kGroups> tables(values);
   for (std::size_t b = 0; b < run.n_blocks; ++b, weights += run.block_bytes) {
-    __m512i low = _mm512_setzero_si512();
-    __m512i high = _mm512_setzero_si512();
+    __m512i low = {};
+    __m512i high = {};
 #pragma GCC unroll 3
     for (std::size_t i = 0; i < kGroups; ++i) {
       const std::uint8_t* group = weights + i * e5::kRows;
@@ -138,10 +143,10 @@ inline void add_chunk(const Run& run, const std::uint8_t* weights, const std::ui
       }
       const __m512i codes = kept(_mm512_load_si512(group));
       const __m512i shifted = _mm512_srli_epi16(codes, 2);  // vpermb ignores the two bits of the neighbour
-      low = add8(low, look_up(shifted, tables.low_a[i]));
-      low = add8(low, look_up(codes, tables.low_b[i]));
-      high = add8(high, look_up(shifted, tables.high_a[i]));
-      high = add8(high, look_up(codes, tables.high_b[i]));
+      const __m512i low_a = look_up(shifted, tables.low_a[i]);
+      const __m512i high_a = look_up(shifted, tables.high_a[i]);
+      low = add8(i == 0 ? low_a : add8(low, low_a), look_up(codes, tables.low_b[i]));
+      high = add8(i == 0 ? high_a : add8(high, high_a), look_up(codes, tables.high_b[i]));
     }
     rows[b].low.add(low);
     rows[b].high.add(high);
@@ -153,8 +158,9 @@ template <std::size_t kGroups>
 inline void add_tokens(const Run& run, std::size_t group, Scratch& scratch) {
   const std::uint8_t* weights = run.weights + group * e5::kRows;
   const std::uint8_t* values = run.values + group * kGroupBytes;
-  const bool beyond = group * e5::kRows + kFarBytes >= run.n_groups * e5::kRows;
-  add_chunk<kGroups, true>(run, weights, values, kFarBytes + (beyond ? run.jump_bytes : 0), scratch.rows[0]);
+  // Towards the end of the streams, what comes next is where they go on.
+  const bool jumps = group * e5::kRows + kFarBytes >= run.n_groups * e5::kRows;
+  add_chunk<kGroups, true>(run, weights, values, kFarBytes + (jumps ? run.jump_bytes : 0), scratch.rows[0]);
   for (std::size_t t = 1; t < run.n_tokens; ++t) {
     add_chunk<kGroups, false>(run, weights, values + t * run.token_bytes, 0, scratch.rows[t]);
   }
@@ -190,8 +196,9 @@ void drain(const RowSums& rows, std::size_t n_groups, bool first, std::int32_t* 
   }
 }
 
-/// `n` things in as few shares as possible, none above `most`, all about equal.
+/// How many of `n` things to take at a time: all if they are not above `most`, else in shares that are about equal.
 constexpr std::size_t even_share(std::size_t n, std::size_t most) {
+  if (n <= most) return most;
   const std::size_t n_shares = (n + most - 1) / most;
   return (n + n_shares - 1) / n_shares;
 }

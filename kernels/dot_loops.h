@@ -72,53 +72,69 @@ struct DotRoutine {
     Tile::template add<kN>(strip, quads, cols, sums);
   }
 
-  /// Where a strip begins, and the tokens [first, last) that it is multiplied with.
+  /// Rows [row, row_end), at most kBlockRows of one block, and tokens [first, last), at most kGroupTokens.
   struct Piece {
-    std::size_t row, first, last;
+    std::size_t row, row_end;
+    std::size_t first, last;
+
+    [[nodiscard]] std::size_t n_strips() const { return (row_end - row + Tile::kRows - 1) / Tile::kRows; }
   };
+  /// Sums of one strip in a piece: (kGroupTokens, kRows).
+  static constexpr std::size_t kStripSums = Tile::kGroupTokens * Tile::kRows;
 
-  /// Tokens of the block whose first token is `first`.
-  static std::size_t block_tokens(const TernaryProduct& p, std::size_t first) {
-    return p.n_tokens - first < Tile::kTokens ? p.n_tokens - first : Tile::kTokens;
-  }
-
-  /// sums: (tokens of the piece, kRows)
   static void start_sums(const TernaryProduct& p, const Piece& piece, std::int32_t* sums) {
-    for (std::size_t t = piece.first; t < piece.last; ++t, sums += Tile::kRows) {
+    for (std::size_t t = piece.first; t < piece.last; ++t) {
       const std::int32_t start = -Operand::sums(Operand::block(p.operand, t, p.cols))[t % Tile::kTokens];
-      for (std::size_t i = 0; i < Tile::kRows; ++i) sums[i] = start;
+      for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+        std::int32_t* row = sums + s * kStripSums + (t - piece.first) * Tile::kRows;
+        for (std::size_t i = 0; i < Tile::kRows; ++i) row[i] = start;
+      }
     }
   }
 
-  /// Adds the products of columns `begin` on, at most kChunkCols.
-  static void add_chunk(const TernaryProduct& p, const Piece& piece, std::size_t begin, std::int32_t* sums) {
+  /// Adds the products of a strip's columns [begin, begin + cols) with all tokens.
+  static void add_strip(const TernaryProduct& p, const Piece& piece, const std::uint8_t* strip, std::size_t begin,
+                        std::int32_t* sums) {
     const std::size_t cols = p.cols - begin < Tile::kChunkCols ? p.cols - begin : Tile::kChunkCols;
-    const std::uint8_t* block = p.weights + piece.row / kBlockRows * Tile::Columns::block_bytes(p.cols);
-    const std::uint8_t* strip =
-        Tile::strip(block + Tile::Columns::block_bytes(begin), piece.row % kBlockRows, cols, p.scratch);
     for (std::size_t first = piece.first; first < piece.last; first += Tile::kTokens) {
-      const std::size_t n = block_tokens(p, first);
+      const std::size_t n = p.n_tokens - first < Tile::kTokens ? p.n_tokens - first : Tile::kTokens;
       const std::uint8_t* quads = Operand::quads(Operand::block(p.operand, first, p.cols)) + begin * n;
       add(n, strip, quads, cols, sums + (first - piece.first) * Tile::kRows);
     }
   }
 
-  static void multiply_piece(const TernaryProduct& p, const Piece& piece) {
-    alignas(64) std::int32_t sums[Tile::kGroupTokens * Tile::kRows];
-    start_sums(p, piece, sums);
+  /// Chunk by chunk, so that weights are read from memory in order, and by all strips while they are near.
+  static void add_chunks(const TernaryProduct& p, const Piece& piece, std::int32_t* sums) {
+    const std::uint8_t* block = p.weights + piece.row / kBlockRows * Tile::Columns::block_bytes(p.cols);
     for (std::size_t c = 0; c < p.cols; c += Tile::kChunkCols) {
-      add_chunk(p, piece, c, sums);
+      const std::size_t cols = p.cols - c < Tile::kChunkCols ? p.cols - c : Tile::kChunkCols;
+      const std::uint8_t* chunk = block + Tile::Columns::block_bytes(c);
+      for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+        add_strip(p, piece, Tile::strip(chunk, s * Tile::kRows, cols, p.scratch), c, sums + s * kStripSums);
+      }
     }
-    const std::size_t n_rows = p.row_end - piece.row < Tile::kRows ? p.row_end - piece.row : Tile::kRows;
-    for (std::size_t t = piece.first; t < piece.last; ++t) {
-      p.sink.take(p.sink.context, t, piece.row, n_rows, sums + (t - piece.first) * Tile::kRows);
+  }
+
+  static void hand_over(const TernaryProduct& p, const Piece& piece, const std::int32_t* sums) {
+    for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+      const std::size_t row = piece.row + s * Tile::kRows;
+      const std::size_t n_rows = piece.row_end - row < Tile::kRows ? piece.row_end - row : Tile::kRows;
+      for (std::size_t t = piece.first; t < piece.last; ++t) {
+        p.sink.take(p.sink.context, t, row, n_rows, sums + s * kStripSums + (t - piece.first) * Tile::kRows);
+      }
     }
   }
 
   static void multiply(const TernaryProduct& p) {
-    for (std::size_t row = p.row_begin; row < p.row_end; row += Tile::kRows) {
+    alignas(64) std::int32_t sums[kBlockRows / Tile::kRows * kStripSums];
+    for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
+      const std::size_t row_end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
       for (std::size_t t = p.token_begin; t < p.token_end; t += Tile::kGroupTokens) {
-        multiply_piece(p, {row, t, p.token_end - t < Tile::kGroupTokens ? p.token_end : t + Tile::kGroupTokens});
+        const Piece piece = {row, row_end, t,
+                             p.token_end - t < Tile::kGroupTokens ? p.token_end : t + Tile::kGroupTokens};
+        start_sums(p, piece, sums);
+        add_chunks(p, piece, sums);
+        hand_over(p, piece, sums);
       }
     }
   }

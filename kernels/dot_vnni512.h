@@ -151,7 +151,7 @@ struct BatchTile : PackedStrip<typename Decoder::Columns, 8> {
   static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
     using Sums = BatchSums<Decoder, kN>;
     // Where registers hold half a block, each span is read twice, the second time from the first cache.
-    constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 2048;
+    constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 1;
     constexpr std::size_t kCols = kSpans * Decoder::kSpanCols;
     for (std::size_t begin = 0; begin < cols; begin += kCols) {
       const std::size_t n = cols - begin < kCols ? cols - begin : kCols;

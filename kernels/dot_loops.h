@@ -125,13 +125,14 @@ struct DotRoutine {
     }
   }
 
+  /// Group by group: its operand stays in the second cache while the weights, which are fewer bytes, pass by.
   static void multiply(const TernaryProduct& p) {
     alignas(64) std::int32_t sums[kBlockRows / Tile::kRows * kStripSums];
-    for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
-      const std::size_t row_end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
-      for (std::size_t t = p.token_begin; t < p.token_end; t += Tile::kGroupTokens) {
-        const Piece piece = {row, row_end, t,
-                             p.token_end - t < Tile::kGroupTokens ? p.token_end : t + Tile::kGroupTokens};
+    for (std::size_t t = p.token_begin; t < p.token_end; t += Tile::kGroupTokens) {
+      const std::size_t t_end = p.token_end - t < Tile::kGroupTokens ? p.token_end : t + Tile::kGroupTokens;
+      for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
+        const std::size_t row_end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
+        const Piece piece = {row, row_end, t, t_end};
         start_sums(p, piece, sums);
         add_chunks(p, piece, sums);
         hand_over(p, piece, sums);
@@ -139,10 +140,9 @@ struct DotRoutine {
     }
   }
 
-  /// Rows: long enough for the threads to share work out cheaply, short enough to share it out evenly. Tokens stay
-  /// together: they share the weights.
-  static Grain grain(std::size_t n_tokens, std::size_t /*cols*/) {
-    return {Tile::scratch_bytes(1) == 0 ? 4 * kBlockRows : kBlockRows, n_tokens};
+  /// Rows: few tokens leave so little work that threads share it out in longer pieces.
+  static Grain grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) {
+    return {Tile::kGroupTokens < 64 ? 4 * kBlockRows : kBlockRows, Tile::kGroupTokens};
   }
 
   static constexpr TernaryRoutine kTable = {.operand_bytes = Operand::bytes,

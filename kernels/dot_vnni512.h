@@ -66,7 +66,7 @@ struct Codes {
 };
 
 // A field is multiplied where it lies, scaled by 1, 4, 16 or 64: codes up to 2 * 64. Per step, a lane of the highest
-// plane takes four products; the lowest takes eight where there are five digits, of codes up to 2.
+// plane takes four products. Lower planes take up to 20, of codes that are smaller by more.
 constexpr std::size_t kMaxSpans = 2048;
 static_assert(kMaxSpans * kSpanSteps * 4 * 128 * 127 < (1UL << 31), "a 32-bit lane would overflow: 2.13e9");
 

@@ -60,16 +60,15 @@ struct E5Decoder {
 
 struct E5Unpacker {
   using Columns = E5Columns;
-  static constexpr std::size_t kTiles = 2;
 
   /// strip: (padded columns / 4, 2 tiles, 64 bytes), the tiles from `first` on.
   static void unpack(const std::uint8_t* block, std::size_t first, std::size_t cols, std::uint8_t* strip) {
     const E5Decoder decoder;
     for (std::size_t c = 0; c < cols; c += e5::kSpanCols) {
       const Span span = E5Decoder::span(cols - c);
-      const std::size_t digit_bytes = span.digit_cols / kQuad * kTiles * kTileBytes;
+      const std::size_t digit_bytes = span.digit_cols / kQuad * kStripTiles * kTileBytes;
       for (std::size_t s = 0; s < span.n_steps; ++s, block += kStepBytes) {
-        unpack_step(decoder, block, first, strip + s * kTiles * kTileBytes, digit_bytes);
+        unpack_step(decoder, block, first, strip + s * kStripTiles * kTileBytes, digit_bytes);
       }
       strip += e5::kGroupCols * digit_bytes;
     }
@@ -79,9 +78,11 @@ struct E5Unpacker {
   static void unpack_step(const E5Decoder& decoder, const std::uint8_t* weights, std::size_t first, std::uint8_t* strip,
                           std::size_t digit_bytes) {
     const __m512i mask = _mm512_set1_epi8(3);
-    __m512i tiles[kTiles];
+    __m512i tiles[kStripTiles];
     decoder.load(weights, first, tiles);
-    for (std::size_t i = 0; i < kTiles; ++i) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kBlockTiles; ++i) prefetch(weights + i * kTileBytes);
+    for (std::size_t i = 0; i < kStripTiles; ++i) {
       const Codes codes = decoder.decode(tiles[i]);
       std::uint8_t* out = strip + i * kTileBytes;
       _mm512_store_si512(out, codes.extra);

@@ -25,15 +25,15 @@ struct Tile16x4Decoder {
 
 struct Tile16x4Unpacker {
   using Columns = Tile16x4Columns;
-  static constexpr std::size_t kTiles = 2;
 
   /// strip: (padded columns / 4, 2 tiles, 64 bytes), the tiles from `first` on.
   static void unpack(const std::uint8_t* block, std::size_t first, std::size_t cols, std::uint8_t* strip) {
-    constexpr std::size_t kPlane = kTiles * kTileBytes;
+    constexpr std::size_t kPlane = kStripTiles * kTileBytes;
     const __m512i field = _mm512_set1_epi8(3);
     const std::uint8_t* weights = block + first * kTileBytes;
     for (std::size_t s = 0; s < tile16x4::n_steps(cols); ++s, weights += kStepBytes, strip += 4 * kPlane) {
-      for (std::size_t i = 0; i < kTiles; ++i) {
+      for (std::size_t i = 0; i < kStripTiles; ++i) {
+        prefetch(weights + i * kTileBytes);
         const __m512i v = _mm512_load_si512(weights + i * kTileBytes);
         std::uint8_t* out = strip + i * kTileBytes;
         _mm512_store_si512(out, _mm512_and_si512(v, field));

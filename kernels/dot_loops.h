@@ -6,13 +6,16 @@
 // A kernel supplies its inner tiles, one struct for decoding and one for prompts:
 //
 //     struct Tile {
-//       using Columns = ...;                        // of its layout, see dot_operand.h
-//       static constexpr std::size_t kRows = ...;   // of a strip; kBlockRows or a part of it
-//       static constexpr std::size_t kTokens = ...; // of a full token block
-//       // Bytes that a strip needs to be unpacked, 0 if it is read as it lies.
-//       static std::size_t scratch_bytes(std::size_t cols);
-//       // The strip that begins at `row` of a block, perhaps unpacked into scratch.
-//       static const std::uint8_t* strip(const std::uint8_t* block, std::size_t row, std::size_t cols,
+//       using Columns = ...;                              // of its layout, see dot_operand.h
+//       static constexpr std::size_t kRows = ...;         // of a strip; kBlockRows or a part of it
+//       static constexpr std::size_t kTokens = ...;       // of a full token block
+//       // Weights are unpacked, if at all, in chunks of columns that stay in the first cache, for a group of tokens
+//       // whose sums do not leave the second. A multiple of the layout's spans; a multiple of kTokens.
+//       static constexpr std::size_t kChunkCols = ...;
+//       static constexpr std::size_t kGroupTokens = ...;
+//       static std::size_t scratch_bytes(std::size_t cols);  // of an unpacked chunk
+//       // The strip that begins at `row` of a block's chunk, perhaps unpacked into scratch.
+//       static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t row, std::size_t cols,
 //                                        std::uint8_t* scratch);
 //       // Adds the products of codes and activations of kN <= kTokens tokens. sums: (kN, kRows), 64-byte aligned.
 //       template <std::size_t kN>
@@ -24,10 +27,40 @@
 namespace tern::kernels {
 namespace {
 
+/// What tiles have in common that multiply codes as they lie.
+template <typename LayoutColumns, std::size_t kBlockTokens>
+struct PackedStrip {
+  using Columns = LayoutColumns;
+  static constexpr std::size_t kRows = kBlockRows;
+  static constexpr std::size_t kTokens = kBlockTokens;
+  static constexpr std::size_t kChunkCols = kMaxCols;
+  static constexpr std::size_t kGroupTokens = kBlockTokens;
+
+  static std::size_t scratch_bytes(std::size_t /*cols*/) { return 0; }
+  static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t /*row*/, std::size_t /*cols*/,
+                                   std::uint8_t* /*scratch*/) {
+    return chunk;
+  }
+};
+
+/// What tiles have in common that multiply codes unpacked to a byte each: 640 columns of up to 32 rows are 20 KB.
+template <typename LayoutColumns, std::size_t kStripRows, std::size_t kBlockTokens>
+struct UnpackedStrip {
+  using Columns = LayoutColumns;
+  static constexpr std::size_t kRows = kStripRows;
+  static constexpr std::size_t kTokens = kBlockTokens;
+  static constexpr std::size_t kChunkCols = 640;
+  static constexpr std::size_t kGroupTokens = 128 / kBlockTokens * kBlockTokens;
+
+  static std::size_t scratch_bytes(std::size_t cols) {
+    return Columns::padded(cols < kChunkCols ? cols : kChunkCols) * kRows;
+  }
+};
+
 template <typename Tile>
 struct DotRoutine {
   using Operand = DotOperand<typename Tile::Columns, Tile::kTokens>;
-  static_assert(kBlockRows % Tile::kRows == 0);
+  static_assert(kBlockRows % Tile::kRows == 0 && Tile::kGroupTokens % Tile::kTokens == 0);
 
   /// Calls Tile::add<n>: the number of tokens is a constant there, for its sums to stay in registers.
   template <std::size_t kN = Tile::kTokens>
@@ -39,34 +72,77 @@ struct DotRoutine {
     Tile::template add<kN>(strip, quads, cols, sums);
   }
 
-  /// Multiplies the strip that begins at row `row` with all tokens.
-  static void multiply_strip(const TernaryProduct& p, std::size_t row, const std::uint8_t* strip) {
-    const std::size_t n_rows = p.row_end - row < Tile::kRows ? p.row_end - row : Tile::kRows;
-    for (std::size_t first = p.token_begin; first < p.token_end; first += Tile::kTokens) {
-      const std::uint8_t* block = Operand::block(p.operand, first, p.cols);
+  /// Rows [row, row_end), at most kBlockRows of one block, and tokens [first, last), at most kGroupTokens.
+  struct Piece {
+    std::size_t row, row_end;
+    std::size_t first, last;
+
+    [[nodiscard]] std::size_t n_strips() const { return (row_end - row + Tile::kRows - 1) / Tile::kRows; }
+  };
+  /// Sums of one strip in a piece: (kGroupTokens, kRows).
+  static constexpr std::size_t kStripSums = Tile::kGroupTokens * Tile::kRows;
+
+  static void start_sums(const TernaryProduct& p, const Piece& piece, std::int32_t* sums) {
+    for (std::size_t t = piece.first; t < piece.last; ++t) {
+      const std::int32_t start = -Operand::sums(Operand::block(p.operand, t, p.cols))[t % Tile::kTokens];
+      for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+        std::int32_t* row = sums + s * kStripSums + (t - piece.first) * Tile::kRows;
+        for (std::size_t i = 0; i < Tile::kRows; ++i) row[i] = start;
+      }
+    }
+  }
+
+  /// Adds the products of a strip's columns [begin, begin + cols) with all tokens.
+  static void add_strip(const TernaryProduct& p, const Piece& piece, const std::uint8_t* strip, std::size_t begin,
+                        std::int32_t* sums) {
+    const std::size_t cols = p.cols - begin < Tile::kChunkCols ? p.cols - begin : Tile::kChunkCols;
+    for (std::size_t first = piece.first; first < piece.last; first += Tile::kTokens) {
       const std::size_t n = p.n_tokens - first < Tile::kTokens ? p.n_tokens - first : Tile::kTokens;
-      alignas(64) std::int32_t sums[Tile::kTokens * Tile::kRows];
-      for (std::size_t t = 0; t < n; ++t) {
-        for (std::size_t i = 0; i < Tile::kRows; ++i) sums[t * Tile::kRows + i] = -Operand::sums(block)[t];
-      }
-      add(n, strip, Operand::quads(block), p.cols, sums);
-      for (std::size_t t = 0; t < n; ++t) {
-        p.sink.take(p.sink.context, first + t, row, n_rows, sums + t * Tile::kRows);
+      const std::uint8_t* quads = Operand::quads(Operand::block(p.operand, first, p.cols)) + begin * n;
+      add(n, strip, quads, cols, sums + (first - piece.first) * Tile::kRows);
+    }
+  }
+
+  /// Chunk by chunk, so that weights are read from memory in order, and by all strips while they are near.
+  static void add_chunks(const TernaryProduct& p, const Piece& piece, std::int32_t* sums) {
+    const std::uint8_t* block = p.weights + piece.row / kBlockRows * Tile::Columns::block_bytes(p.cols);
+    for (std::size_t c = 0; c < p.cols; c += Tile::kChunkCols) {
+      const std::size_t cols = p.cols - c < Tile::kChunkCols ? p.cols - c : Tile::kChunkCols;
+      const std::uint8_t* chunk = block + Tile::Columns::block_bytes(c);
+      for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+        add_strip(p, piece, Tile::strip(chunk, s * Tile::kRows, cols, p.scratch), c, sums + s * kStripSums);
       }
     }
   }
 
+  static void hand_over(const TernaryProduct& p, const Piece& piece, const std::int32_t* sums) {
+    for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+      const std::size_t row = piece.row + s * Tile::kRows;
+      const std::size_t n_rows = piece.row_end - row < Tile::kRows ? piece.row_end - row : Tile::kRows;
+      for (std::size_t t = piece.first; t < piece.last; ++t) {
+        p.sink.take(p.sink.context, t, row, n_rows, sums + s * kStripSums + (t - piece.first) * Tile::kRows);
+      }
+    }
+  }
+
+  /// Group by group: its operand stays in the second cache while the weights, which are fewer bytes, pass by.
   static void multiply(const TernaryProduct& p) {
-    for (std::size_t row = p.row_begin; row < p.row_end; row += Tile::kRows) {
-      const std::uint8_t* block = p.weights + row / kBlockRows * Tile::Columns::block_bytes(p.cols);
-      multiply_strip(p, row, Tile::strip(block, row % kBlockRows, p.cols, p.scratch));
+    alignas(64) std::int32_t sums[kBlockRows / Tile::kRows * kStripSums];
+    for (std::size_t t = p.token_begin; t < p.token_end; t += Tile::kGroupTokens) {
+      const std::size_t t_end = p.token_end - t < Tile::kGroupTokens ? p.token_end : t + Tile::kGroupTokens;
+      for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
+        const std::size_t row_end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
+        const Piece piece = {row, row_end, t, t_end};
+        start_sums(p, piece, sums);
+        add_chunks(p, piece, sums);
+        hand_over(p, piece, sums);
+      }
     }
   }
 
-  /// Rows: long enough for the threads to share work out cheaply, short enough to share it out evenly. Tokens stay
-  /// together: they share the weights.
-  static Grain grain(std::size_t n_tokens, std::size_t /*cols*/) {
-    return {Tile::scratch_bytes(1) == 0 ? 4 * kBlockRows : kBlockRows, n_tokens};
+  /// Rows: few tokens leave so little work that threads share it out in longer pieces.
+  static Grain grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) {
+    return {Tile::kGroupTokens < 64 ? 4 * kBlockRows : kBlockRows, Tile::kGroupTokens};
   }
 
   static constexpr TernaryRoutine kTable = {.operand_bytes = Operand::bytes,

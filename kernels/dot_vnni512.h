@@ -66,7 +66,7 @@ struct Codes {
 };
 
 // A field is multiplied where it lies, scaled by 1, 4, 16 or 64: codes up to 2 * 64. Per step, a lane of the highest
-// plane takes four products; the lowest takes eight where there are five digits, of codes up to 2.
+// plane takes four products. Lower planes take up to 20, of codes that are smaller by more.
 constexpr std::size_t kMaxSpans = 2048;
 static_assert(kMaxSpans * kSpanSteps * 4 * 128 * 127 < (1UL << 31), "a 32-bit lane would overflow: 2.13e9");
 
@@ -146,22 +146,12 @@ struct BatchSums {
 
 /// One to eight tokens: the weights of a block are read once for all of them.
 template <typename Decoder>
-struct BatchTile {
-  using Columns = typename Decoder::Columns;
-  static constexpr std::size_t kRows = kBlockRows;
-  static constexpr std::size_t kTokens = 8;
-
-  static std::size_t scratch_bytes(std::size_t /*cols*/) { return 0; }
-  static const std::uint8_t* strip(const std::uint8_t* block, std::size_t /*row*/, std::size_t /*cols*/,
-                                   std::uint8_t* /*scratch*/) {
-    return block;
-  }
-
+struct BatchTile : PackedStrip<typename Decoder::Columns, 8> {
   template <std::size_t kN>
   static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
     using Sums = BatchSums<Decoder, kN>;
     // Where registers hold half a block, each span is read twice, the second time from the first cache.
-    constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 2048;
+    constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 1;
     constexpr std::size_t kCols = kSpans * Decoder::kSpanCols;
     for (std::size_t begin = 0; begin < cols; begin += kCols) {
       const std::size_t n = cols - begin < kCols ? cols - begin : kCols;
@@ -192,18 +182,18 @@ struct BatchTile {
 
 static_assert(2 * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane would overflow");
 
-/// Many tokens: a strip of 32 rows is unpacked to one code per byte, (padded columns / 4, 2 tiles, 64 bytes).
-template <typename Unpacker>
-struct PromptTile {
-  using Columns = typename Unpacker::Columns;
-  static constexpr std::size_t kTiles = 2;
-  static constexpr std::size_t kRows = kTiles * kTileRows;
-  static constexpr std::size_t kTokens = 8;  // 2 tiles x 8 tokens are 16 accumulators
+constexpr std::size_t kStripTiles = 2;
 
-  static std::size_t scratch_bytes(std::size_t cols) { return Columns::padded(cols) * kRows; }
-  static const std::uint8_t* strip(const std::uint8_t* block, std::size_t row, std::size_t cols,
+/// Many tokens: a strip of 32 rows is unpacked to one code per byte, (padded columns / 4, 2 tiles, 64 bytes). With 8
+/// tokens, there are 16 accumulators.
+template <typename Unpacker>
+struct PromptTile : UnpackedStrip<typename Unpacker::Columns, kStripTiles * kTileRows, 8> {
+  using Strip = UnpackedStrip<typename Unpacker::Columns, kStripTiles * kTileRows, 8>;
+  using Strip::kRows;
+
+  static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t row, std::size_t cols,
                                    std::uint8_t* scratch) {
-    Unpacker::unpack(block, row / kTileRows, cols, scratch);
+    Unpacker::unpack(chunk, row / kTileRows, cols, scratch);
     return scratch;
   }
 
@@ -215,8 +205,8 @@ struct PromptTile {
       a[t] = _mm512_load_si512(sums + t * kRows);
       b[t] = _mm512_load_si512(sums + t * kRows + kTileRows);
     }
-    const std::size_t n_quads = Columns::padded(cols) / kQuad;
-    for (std::size_t q = 0; q < n_quads; ++q, strip += kTiles * kTileBytes, quads += kN * kQuad) {
+    const std::size_t n_quads = Strip::Columns::padded(cols) / kQuad;
+    for (std::size_t q = 0; q < n_quads; ++q, strip += kStripTiles * kTileBytes, quads += kN * kQuad) {
       const __m512i upper = _mm512_load_si512(strip);
       const __m512i lower = _mm512_load_si512(strip + kTileBytes);
 #pragma GCC unroll 8

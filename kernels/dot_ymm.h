@@ -21,6 +21,11 @@ constexpr std::size_t kHalfBytes = kTileBytes / 2;
 constexpr std::size_t kFarBytes = 8192;   // bytes ahead, into the second cache
 constexpr std::size_t kNearBytes = 1024;  // bytes ahead, into the first
 
+inline void prefetch(const std::uint8_t* p) {
+  _mm_prefetch(p + kFarBytes, _MM_HINT_T1);
+  _mm_prefetch(p + kNearBytes, _MM_HINT_T0);
+}
+
 inline __m256i load(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
 inline void store(void* p, __m256i v) { _mm256_store_si256(static_cast<__m256i*>(p), v); }
 inline void add_to(std::int32_t* sums, __m256i v) { store(sums, _mm256_add_epi32(load(sums), v)); }
@@ -42,17 +47,7 @@ struct StepQuads {
 /// One token: codes are multiplied as they are decoded. `Sums` holds sums of 8 rows over at most kMaxSteps steps: add()
 /// takes the codes of a step, total() gives the sums in 32 bits.
 template <typename Sums>
-struct DecodeTile {
-  using Columns = Tile16x4Columns;
-  static constexpr std::size_t kRows = kBlockRows;
-  static constexpr std::size_t kTokens = 1;
-
-  static std::size_t scratch_bytes(std::size_t /*cols*/) { return 0; }
-  static const std::uint8_t* strip(const std::uint8_t* block, std::size_t /*row*/, std::size_t /*cols*/,
-                                   std::uint8_t* /*scratch*/) {
-    return block;
-  }
-
+struct DecodeTile : PackedStrip<Tile16x4Columns, 1> {
   template <std::size_t kN>
   static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
     const std::size_t n_steps = tile16x4::n_steps(cols);
@@ -72,8 +67,7 @@ struct DecodeTile {
     Sums lower;
     for (std::size_t s = 0; s < n_steps; ++s, weights += kStepBytes, quads += tile16x4::kStepCols) {
       const StepQuads x(quads);
-      _mm_prefetch(weights + kFarBytes, _MM_HINT_T1);
-      _mm_prefetch(weights + kNearBytes, _MM_HINT_T0);
+      prefetch(weights);
       upper.add(load(weights), x);
       lower.add(load(weights + kHalfBytes), x);
     }
@@ -85,12 +79,9 @@ struct DecodeTile {
 /// Many tokens: a strip of 16 rows is unpacked to one code per byte, (padded columns / 4, 64 bytes). `Products` knows
 /// how to add products of one code per byte, over at most kMaxQuads steps of four columns.
 template <typename Products, std::size_t kBlockTokens>
-struct PromptTile {
-  using Columns = Tile16x4Columns;
-  static constexpr std::size_t kRows = kTileRows;
-  static constexpr std::size_t kTokens = kBlockTokens;
-
-  static std::size_t scratch_bytes(std::size_t cols) { return Columns::padded(cols) * kRows; }
+struct PromptTile : UnpackedStrip<Tile16x4Columns, kTileRows, kBlockTokens> {
+  using Strip = UnpackedStrip<Tile16x4Columns, kTileRows, kBlockTokens>;
+  using Strip::kRows;
 
   static const std::uint8_t* strip(const std::uint8_t* block, std::size_t row, std::size_t cols,
                                    std::uint8_t* scratch) {
@@ -98,6 +89,7 @@ struct PromptTile {
     const __m256i field = _mm256_set1_epi8(3);
     std::uint8_t* out = scratch;
     for (std::size_t s = 0; s < tile16x4::n_steps(cols); ++s, weights += kStepBytes, out += kPlanes * kTileBytes) {
+      prefetch(weights);
       for (std::size_t i = 0; i < kTileBytes; i += kHalfBytes) {
         const __m256i v = load(weights + i);
         store(out + i, _mm256_and_si256(v, field));
@@ -111,7 +103,7 @@ struct PromptTile {
 
   template <std::size_t kN>
   static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
-    const std::size_t n_quads = Columns::padded(cols) / kQuad;
+    const std::size_t n_quads = Strip::Columns::padded(cols) / kQuad;
     for (std::size_t q = 0; q < n_quads; q += Products::kMaxQuads) {
       add_quads<kN>(strip + q * kTileBytes, quads + q * kN * kQuad,
                     n_quads - q < Products::kMaxQuads ? n_quads - q : Products::kMaxQuads, sums);

@@ -19,7 +19,8 @@ class EveryPhase : public testing::TestWithParam<Phase> {
 };
 
 constexpr std::size_t kEdgeRows[] = {1, 2, 3, 8, 15, 16, 17, 63, 64, 65, 127, 128, 130};
-constexpr std::size_t kEdgeTokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 70};
+constexpr std::size_t kEdgeTokens[] = {1,  2,  3,  4,  5,  6,  7,   8,   9,   15,  16,
+                                       17, 31, 32, 33, 64, 70, 126, 127, 128, 129, 257};
 
 TEST_P(EveryPhase, EqualsTheOracleForEveryNumberOfColumns) {
   for (std::size_t cols = 1; cols <= 200; ++cols) {
@@ -31,6 +32,14 @@ TEST_P(EveryPhase, EqualsTheOracleForLongRows) {
   for (const std::size_t cols :
        {211UL, 255UL, 256UL, 257UL, 509UL, 1000UL, 1021UL, 2560UL, 2563UL, 4080UL, 4081UL, 4093UL, 6912UL}) {
     expect_exact(random_case(66, cols, 2, static_cast<std::uint32_t>(cols)));
+  }
+}
+
+TEST_P(EveryPhase, EqualsTheOracleForFewTokensAndLongRows) {
+  for (std::size_t tokens = 1; tokens <= 9; ++tokens) {
+    for (const std::size_t cols : {319UL, 320UL, 321UL, 639UL, 640UL, 641UL, 959UL, 1281UL, 2570UL}) {
+      expect_exact(random_case(66, cols, tokens, static_cast<std::uint32_t>(tokens * 10000 + cols)));
+    }
   }
 }
 

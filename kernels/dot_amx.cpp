@@ -94,14 +94,16 @@ void decode_span(const std::uint8_t* weights, std::size_t half, std::size_t n_gr
 
 // --- multiplying ------------------------------------------------------------------------------------------------
 
-constexpr std::size_t kChunkSpans = 2;  // decoded together
+constexpr std::size_t kChunkSpans = 3;  // decoded together
+constexpr std::size_t kAheadBytes = 8192;
+constexpr std::size_t kStripSpanBytes = e5::kGroupCols * 2 * kTileBytes;  // of a strip
+constexpr std::size_t kRunRows = 128;                                     // handed over together
 constexpr std::size_t kMaxBlockTokens = 512;
 
 /// Memory of a thread.
 struct Scratch {
-  alignas(64) std::uint8_t panel[kChunkSpans * e5::kGroupCols * 2 * kTileBytes];  // 20 KB
-  alignas(64) std::int32_t done[4 * amx::kTileSums];                              // sums to be handed over
-  alignas(64) std::int32_t open[kMaxBlockTokens * kStripRows];                    // sums of columns so far
+  alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 30 KB
+  alignas(64) std::int32_t sums[kMaxBlockTokens * kRunRows];      // 256 KB, of which a small product uses 4
 };
 
 std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
@@ -127,11 +129,22 @@ TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
   return {p.operand + token / kTileTokens * stride, stride};
 }
 
+/// Weights that come next, fetched into the second cache a few lines at a time.
+struct Ahead {
+  const std::uint8_t* next;
+  std::size_t n_lines;  // at a time
+
+  void fetch() {
+    for (std::size_t i = 0; i < n_lines; ++i, next += kLineBytes) _mm_prefetch(next, _MM_HINT_T1);
+  }
+};
+
 /// Adds the products of a span.
 template <int kTokenTiles, int kRowTiles>
-void add_span(TokenTiles x, const std::uint8_t* panel) {
+void add_span(TokenTiles x, const std::uint8_t* panel, Ahead& ahead) {
   for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
     SumTiles<kTokenTiles, kRowTiles>::add({x.first + j * kTileBytes, x.stride}, panel + j * kRowTiles * kTileBytes);
+    ahead.fetch();
   }
 }
 
@@ -148,62 +161,73 @@ void multiply_few(const TernaryProduct& p, Scratch& scratch) {
     const std::size_t half = row % e5::kRows / kStripRows;
     SumTiles<kTokenTiles, kRowTiles>::start(tokens);
     TokenTiles x = {tokens.first + kTileBytes, tokens.stride};
+    Ahead ahead = kRowTiles == 4 ? Ahead{weights + kAheadBytes, 13}
+                                 : Ahead{weights + e5::block_bytes(p.cols) / 2 * (half + 1), 7};
     for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols, x.first += Operand::kSpanBytes) {
       const std::size_t n_groups = e5::span_groups(p.cols - col);
       decode_span<kRowTiles>(weights, half, n_groups, scratch.panel);
       weights += n_groups * e5::kRows;
-      add_span<kTokenTiles, kRowTiles>(x, scratch.panel);
+      add_span<kTokenTiles, kRowTiles>(x, scratch.panel, ahead);
     }
-    finish<kTokenTiles, kRowTiles>(p, {row, p.token_begin}, scratch.done);
+    finish<kTokenTiles, kRowTiles>(p, {row, p.token_begin}, scratch.sums);
   }
 }
 
 /// A run of columns that is decoded at once.
 struct Chunk {
   std::size_t span, n_spans;
-  bool first, last;
+  bool first;
 };
 
+/// sums: those of the place's tokens and rows, `kRunRows` from token to token.
 template <int kTokenTiles>
-void add_chunk(const TernaryProduct& p, Place at, Chunk chunk, std::int32_t* open, Scratch& scratch) {
+void add_chunk(TokenTiles tokens, Chunk chunk, std::int32_t* sums, const std::uint8_t* panel, Ahead& ahead) {
   using Sums = SumTiles<kTokenTiles, 2>;
-  const TokenTiles tokens = tokens_at(p, at.token);
   if (chunk.first) {
     Sums::start(tokens);
   } else {
-    Sums::resume(open, kStripRows);
+    Sums::resume(sums, kRunRows);
   }
-  for (std::size_t s = 0; s < chunk.n_spans; ++s) {
+  for (std::size_t s = 0; s < chunk.n_spans; ++s, panel += kStripSpanBytes) {
     const std::uint8_t* x = tokens.first + kTileBytes + (chunk.span + s) * Operand::kSpanBytes;
-    add_span<kTokenTiles, 2>({x, tokens.stride}, scratch.panel + s * e5::kGroupCols * 2 * kTileBytes);
+    add_span<kTokenTiles, 2>({x, tokens.stride}, panel, ahead);
   }
-  if (chunk.last) {
-    finish<kTokenTiles, 2>(p, at, scratch.done);
-  } else {
-    Sums::save(open, kStripRows);
-  }
+  Sums::save(sums, kRunRows);
 }
 
-/// One strip of 32 rows, and any number of tokens up to kMaxBlockTokens.
-void multiply_strip(const TernaryProduct& p, std::size_t row, Scratch& scratch) {
+/// One strip of 32 rows with the tokens of a product. sums: (n_tokens, kRunRows), of which the strip sets 32 columns.
+void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* panel, std::int32_t* sums) {
   const std::size_t n_spans = e5::n_spans(p.cols);
   const std::size_t half = row % e5::kRows / kStripRows;
   const std::uint8_t* weights = block_at(p, row);
+  Ahead ahead = {weights + e5::block_bytes(p.cols) / 2 * (half + 1), 1 + 7 * 32 / (p.token_end - p.token_begin)};
   for (std::size_t span = 0; span < n_spans; span += kChunkSpans) {
     const std::size_t n = n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans;
-    const Chunk chunk = {span, n, span == 0, span + n == n_spans};
     for (std::size_t s = 0; s < n; ++s) {
       const std::size_t n_groups = e5::span_groups(p.cols - (span + s) * e5::kSpanCols);
-      decode_span<2>(weights, half, n_groups, scratch.panel + s * e5::kGroupCols * 2 * kTileBytes);
+      decode_span<2>(weights, half, n_groups, panel + s * kStripSpanBytes);
       weights += n_groups * e5::kRows;
     }
     for (std::size_t t = p.token_begin; t < p.token_end; t += 2 * kTileTokens) {
-      std::int32_t* open = scratch.open + (t - p.token_begin) * kStripRows;
+      std::int32_t* token_sums = sums + (t - p.token_begin) * kRunRows;
       if (p.token_end - t > kTileTokens) {
-        add_chunk<2>(p, {row, t}, chunk, open, scratch);
+        add_chunk<2>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, ahead);
       } else {
-        add_chunk<1>(p, {row, t}, chunk, open, scratch);
+        add_chunk<1>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, ahead);
       }
+    }
+  }
+}
+
+/// Up to kMaxBlockTokens tokens. Sums are handed over in runs long enough for a stream of writes.
+void multiply_many(const TernaryProduct& p, Scratch& scratch) {
+  for (std::size_t begin = p.row_begin; begin < p.row_end; begin += kRunRows) {
+    const std::size_t end = p.row_end - begin < kRunRows ? p.row_end : begin + kRunRows;
+    for (std::size_t row = begin; row < end; row += kStripRows) {
+      multiply_strip(p, row, scratch.panel, scratch.sums + (row - begin));
+    }
+    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
+      p.sink.take(p.sink.context, t, begin, end - begin, scratch.sums + (t - p.token_begin) * kRunRows);
     }
   }
 }
@@ -234,7 +258,7 @@ void multiply(const TernaryProduct& product) {
     } else if (p.token_end - begin <= 2 * kTileTokens) {
       multiply_few<2, 2>(p, scratch);
     } else {
-      for (std::size_t row = p.row_begin; row < p.row_end; row += kStripRows) multiply_strip(p, row, scratch);
+      multiply_many(p, scratch);
     }
   }
 }

@@ -27,6 +27,10 @@ static_assert((2 + 1) * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane 
 constexpr std::size_t kStripRows = 2 * kTileRows;                    // half of a block of the layout
 constexpr std::size_t kQuadBytes = e5::kGroupsTogether * e5::kRows;  // four groups of a block
 
+// Weights of a single strip are fetched this far ahead, this many lines for every tile instruction of a span.
+constexpr std::size_t kAheadBytes = 8192;
+constexpr std::size_t kSpanLines = (e5::kSpanGroups + e5::kGroupCols - 1) / e5::kGroupCols;
+
 // --- decoding ---------------------------------------------------------------------------------------------------
 
 constexpr e5::Tables plus(e5::Tables tables, unsigned constant) {
@@ -92,42 +96,7 @@ void decode_span(const std::uint8_t* weights, std::size_t half, std::size_t n_gr
   }
 }
 
-// --- multiplying ------------------------------------------------------------------------------------------------
-
-constexpr std::size_t kChunkSpans = 3;  // decoded together
-constexpr std::size_t kAheadBytes = 8192;
-constexpr std::size_t kStripSpanBytes = e5::kGroupCols * 2 * kTileBytes;  // of a strip
-constexpr std::size_t kRunRows = 128;                                     // handed over together
-constexpr std::size_t kMaxBlockTokens = 512;
-
-/// Memory of a thread.
-struct Scratch {
-  alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 30 KB
-  alignas(64) std::int32_t sums[kMaxBlockTokens * kRunRows];      // 256 KB, of which a small product uses 4
-};
-
-std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
-
-/// Rows and tokens of a product whose sums are in the tile registers.
-struct Place {
-  std::size_t row, token;
-};
-
-/// Hands over kTokenTiles x kRowTiles tiles of sums.
-template <int kTokenTiles, int kRowTiles>
-void finish(const TernaryProduct& p, Place at, std::int32_t* sums) {
-  constexpr std::size_t kRows = kRowTiles * kTileRows;
-  SumTiles<kTokenTiles, kRowTiles>::save(sums, kRows);
-  const std::size_t n_rows = p.row_end - at.row < kRows ? p.row_end - at.row : kRows;
-  for (std::size_t t = 0; t < kTokenTiles * kTileTokens && at.token + t < p.token_end; ++t) {
-    p.sink.take(p.sink.context, at.token + t, at.row, n_rows, sums + t * kRows);
-  }
-}
-
-TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
-  const std::size_t stride = Operand::tile_bytes(p.cols);
-  return {p.operand + token / kTileTokens * stride, stride};
-}
+// --- work beside the tiles ----------------------------------------------------------------------------------------
 
 /// Weights that come next, fetched into the second cache a few lines at a time.
 struct Ahead {
@@ -139,37 +108,110 @@ struct Ahead {
   }
 };
 
-/// Adds the products of a span.
-template <int kTokenTiles, int kRowTiles>
-void add_span(TokenTiles x, const std::uint8_t* panel, Ahead& ahead) {
-  for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
-    SumTiles<kTokenTiles, kRowTiles>::add({x.first + j * kTileBytes, x.stride}, panel + j * kRowTiles * kTileBytes);
-    ahead.fetch();
+/// Finished sums, handed over a few tokens at a time while the tiles are busy with the next rows: results go to
+/// memory that is in no cache, and waiting for it would cost a third of the time.
+class Outbox {
+ public:
+  explicit Outbox(const TernaryProduct& product) : product_(product), token_(product.token_end) {}
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+  ~Outbox() { hand_over(product_.token_end); }
+
+  /// Takes sums of the product's tokens, (n_tokens, n_rows) with `stride` from token to token, once it has handed over
+  /// what it had.
+  void put(const std::int32_t* sums, std::size_t stride, std::size_t row, std::size_t n_rows) {
+    hand_over(product_.token_end);
+    sums_ = sums;
+    stride_ = stride;
+    row_ = row;
+    n_rows_ = n_rows < product_.row_end - row ? n_rows : product_.row_end - row;
+    token_ = product_.token_begin;
   }
+  /// Up to `n` tokens.
+  void hand_over(std::size_t n) {
+    for (; n > 0 && token_ < product_.token_end; --n, ++token_, sums_ += stride_) {
+      product_.sink.take(product_.sink.context, token_, row_, n_rows_, sums_);
+    }
+  }
+
+ private:
+  const TernaryProduct& product_;
+  const std::int32_t* sums_ = nullptr;
+  std::size_t stride_ = 0, row_ = 0, n_rows_ = 0, token_;
+};
+
+struct Beside {
+  Ahead ahead;
+  Outbox& outbox;
+  std::size_t n_tokens;  // handed over in a span
+};
+
+// --- multiplying ------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kStripSpanBytes = e5::kGroupCols * 2 * kTileBytes;
+constexpr std::size_t kChunkSpans = 3;  // decoded together; with the activations they meet, they fit the first cache
+constexpr std::size_t kRunRows = e5::kRows;  // handed over together
+constexpr std::size_t kMaxBlockTokens = 256;
+
+/// Memory of a thread.
+struct Scratch {
+  alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 30 KB
+  /// 128 KB, of which small products use 8: those in the making and those to be handed over.
+  alignas(64) std::int32_t sums[2][kMaxBlockTokens * kRunRows];
+};
+
+std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
+
+TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
+  const std::size_t stride = Operand::tile_bytes(p.cols);
+  return {p.operand + token / kTileTokens * stride, stride};
 }
 
 const std::uint8_t* block_at(const TernaryProduct& p, std::size_t row) {
   return p.weights + row / e5::kRows * e5::block_bytes(p.cols);
 }
 
+/// While a strip is multiplied, half of a block is fetched: the one that comes half a block later.
+Ahead ahead_of_strip(const TernaryProduct& p, std::size_t row, std::size_t n_calls) {
+  const std::size_t half_bytes = e5::block_bytes(p.cols) / 2;
+  const std::size_t half = row % e5::kRows / kStripRows;
+  return {block_at(p, row) + (half + 1) * half_bytes, (half_bytes / kLineBytes + n_calls - 1) / n_calls};
+}
+
+/// Adds the products of a span.
+template <int kTokenTiles, int kRowTiles>
+void add_span(TokenTiles x, const std::uint8_t* panel, Beside& beside) {
+  for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
+    SumTiles<kTokenTiles, kRowTiles>::add({x.first + j * kTileBytes, x.stride}, panel + j * kRowTiles * kTileBytes);
+    beside.ahead.fetch();
+  }
+  beside.outbox.hand_over(beside.n_tokens);
+}
+
 /// All tokens fit the tile registers: their sums stay there for all columns.
 template <int kTokenTiles, int kRowTiles>
 void multiply_few(const TernaryProduct& p, Scratch& scratch) {
+  constexpr std::size_t kRows = kRowTiles * kTileRows;
   const TokenTiles tokens = tokens_at(p, p.token_begin);
-  for (std::size_t row = p.row_begin; row < p.row_end; row += kRowTiles * kTileRows) {
+  const std::size_t n_spans = e5::n_spans(p.cols);
+  Outbox outbox(p);
+  for (std::size_t row = p.row_begin; row < p.row_end; row += kRows) {
     const std::uint8_t* weights = block_at(p, row);
     const std::size_t half = row % e5::kRows / kStripRows;
+    Beside beside = {ahead_of_strip(p, row, n_spans * e5::kGroupCols), outbox,
+                     (kTokenTiles * kTileTokens + n_spans - 1) / n_spans};
+    if (kRowTiles == 4) beside.ahead = {weights + kAheadBytes, kSpanLines};
     SumTiles<kTokenTiles, kRowTiles>::start(tokens);
     TokenTiles x = {tokens.first + kTileBytes, tokens.stride};
-    Ahead ahead = kRowTiles == 4 ? Ahead{weights + kAheadBytes, 13}
-                                 : Ahead{weights + e5::block_bytes(p.cols) / 2 * (half + 1), 7};
     for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols, x.first += Operand::kSpanBytes) {
       const std::size_t n_groups = e5::span_groups(p.cols - col);
       decode_span<kRowTiles>(weights, half, n_groups, scratch.panel);
       weights += n_groups * e5::kRows;
-      add_span<kTokenTiles, kRowTiles>(x, scratch.panel, ahead);
+      add_span<kTokenTiles, kRowTiles>(x, scratch.panel, beside);
     }
-    finish<kTokenTiles, kRowTiles>(p, {row, p.token_begin}, scratch.sums);
+    std::int32_t* sums = scratch.sums[row / kRows % 2];
+    SumTiles<kTokenTiles, kRowTiles>::save(sums, kRows);
+    outbox.put(sums, kRows, row, kRows);
   }
 }
 
@@ -181,7 +223,7 @@ struct Chunk {
 
 /// sums: those of the place's tokens and rows, `kRunRows` from token to token.
 template <int kTokenTiles>
-void add_chunk(TokenTiles tokens, Chunk chunk, std::int32_t* sums, const std::uint8_t* panel, Ahead& ahead) {
+void add_chunk(TokenTiles tokens, Chunk chunk, std::int32_t* sums, const std::uint8_t* panel, Beside& beside) {
   using Sums = SumTiles<kTokenTiles, 2>;
   if (chunk.first) {
     Sums::start(tokens);
@@ -190,17 +232,20 @@ void add_chunk(TokenTiles tokens, Chunk chunk, std::int32_t* sums, const std::ui
   }
   for (std::size_t s = 0; s < chunk.n_spans; ++s, panel += kStripSpanBytes) {
     const std::uint8_t* x = tokens.first + kTileBytes + (chunk.span + s) * Operand::kSpanBytes;
-    add_span<kTokenTiles, 2>({x, tokens.stride}, panel, ahead);
+    add_span<kTokenTiles, 2>({x, tokens.stride}, panel, beside);
   }
   Sums::save(sums, kRunRows);
 }
 
 /// One strip of 32 rows with the tokens of a product. sums: (n_tokens, kRunRows), of which the strip sets 32 columns.
-void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* panel, std::int32_t* sums) {
+void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* panel, std::int32_t* sums, Outbox& outbox) {
   const std::size_t n_spans = e5::n_spans(p.cols);
   const std::size_t half = row % e5::kRows / kStripRows;
   const std::uint8_t* weights = block_at(p, row);
-  Ahead ahead = {weights + e5::block_bytes(p.cols) / 2 * (half + 1), 1 + 7 * 32 / (p.token_end - p.token_begin)};
+  const std::size_t n_pairs = (p.token_end - p.token_begin + 2 * kTileTokens - 1) / (2 * kTileTokens);
+  constexpr std::size_t kStrips = kRunRows / kStripRows;
+  Beside beside = {ahead_of_strip(p, row, n_pairs * n_spans * e5::kGroupCols), outbox,
+                   (2 * kTileTokens / kStrips + n_spans - 1) / n_spans};
   for (std::size_t span = 0; span < n_spans; span += kChunkSpans) {
     const std::size_t n = n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans;
     for (std::size_t s = 0; s < n; ++s) {
@@ -211,24 +256,24 @@ void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* pane
     for (std::size_t t = p.token_begin; t < p.token_end; t += 2 * kTileTokens) {
       std::int32_t* token_sums = sums + (t - p.token_begin) * kRunRows;
       if (p.token_end - t > kTileTokens) {
-        add_chunk<2>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, ahead);
+        add_chunk<2>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, beside);
       } else {
-        add_chunk<1>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, ahead);
+        add_chunk<1>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, beside);
       }
     }
   }
 }
 
-/// Up to kMaxBlockTokens tokens. Sums are handed over in runs long enough for a stream of writes.
+/// Up to kMaxBlockTokens tokens.
 void multiply_many(const TernaryProduct& p, Scratch& scratch) {
+  Outbox outbox(p);
   for (std::size_t begin = p.row_begin; begin < p.row_end; begin += kRunRows) {
+    std::int32_t* sums = scratch.sums[begin / kRunRows % 2];
     const std::size_t end = p.row_end - begin < kRunRows ? p.row_end : begin + kRunRows;
     for (std::size_t row = begin; row < end; row += kStripRows) {
-      multiply_strip(p, row, scratch.panel, scratch.sums + (row - begin));
+      multiply_strip(p, row, scratch.panel, sums + (row - begin), outbox);
     }
-    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
-      p.sink.take(p.sink.context, t, begin, end - begin, scratch.sums + (t - p.token_begin) * kRunRows);
-    }
+    outbox.put(sums, kRunRows, begin, kRunRows);
   }
 }
 

@@ -155,7 +155,7 @@ constexpr std::size_t kMaxBlockTokens = 256;
 
 /// Memory of a thread.
 struct Scratch {
-  alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 30 KB
+  alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 20 KB
   /// 128 KB, of which small products use 8: those in the making and those to be handed over.
   alignas(64) std::int32_t sums[2][kMaxBlockTokens * kRunRows];
 };
@@ -201,7 +201,7 @@ void multiply_few(const TernaryProduct& p, Scratch& scratch) {
     Beside beside = {ahead_of_strip(p, row, n_spans * e5::kGroupCols), outbox,
                      (kTokenTiles * kTileTokens + n_spans - 1) / n_spans};
     if (kRowTiles == 4) beside.ahead = {weights + kAheadBytes, kSpanLines};
-    SumTiles<kTokenTiles, kRowTiles>::start(tokens);
+    SumTiles<kTokenTiles, kRowTiles>::load(Operand::first_sums(tokens.first, p.cols));
     TokenTiles x = {tokens.first + kTileBytes, tokens.stride};
     for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols, x.first += Operand::kSpanBytes) {
       const std::size_t n_groups = e5::span_groups(p.cols - col);
@@ -215,52 +215,71 @@ void multiply_few(const TernaryProduct& p, Scratch& scratch) {
   }
 }
 
-/// A run of columns that is decoded at once.
+/// Spans that are decoded at once.
 struct Chunk {
-  std::size_t span, n_spans;
-  bool first;
+  std::size_t first, n;
 };
 
-/// sums: those of the place's tokens and rows, `kRunRows` from token to token.
-template <int kTokenTiles>
-void add_chunk(TokenTiles tokens, Chunk chunk, std::int32_t* sums, const std::uint8_t* panel, Beside& beside) {
-  using Sums = SumTiles<kTokenTiles, 2>;
-  if (chunk.first) {
-    Sums::start(tokens);
-  } else {
-    Sums::resume(sums, kRunRows);
+/// Decodes a chunk of a strip. weights: those of the chunk; returns where the next begins.
+const std::uint8_t* decode_chunk(const std::uint8_t* weights, std::size_t half, std::size_t cols, Chunk chunk,
+                                 std::uint8_t* panel) {
+  for (std::size_t s = 0; s < chunk.n; ++s, panel += kStripSpanBytes) {
+    const std::size_t n_groups = e5::span_groups(cols - (chunk.first + s) * e5::kSpanCols);
+    decode_span<2>(weights, half, n_groups, panel);
+    weights += n_groups * e5::kRows;
   }
-  for (std::size_t s = 0; s < chunk.n_spans; ++s, panel += kStripSpanBytes) {
-    const std::uint8_t* x = tokens.first + kTileBytes + (chunk.span + s) * Operand::kSpanBytes;
-    add_span<kTokenTiles, 2>({x, tokens.stride}, panel, beside);
-  }
-  Sums::save(sums, kRunRows);
+  return weights;
 }
 
-/// One strip of 32 rows with the tokens of a product. sums: (n_tokens, kRunRows), of which the strip sets 32 columns.
+template <int kTokenTiles>
+void add_chunk(TokenTiles tokens, Chunk chunk, const std::uint8_t* panel, Beside& beside) {
+  for (std::size_t s = 0; s < chunk.n; ++s, panel += kStripSpanBytes) {
+    const std::uint8_t* x = tokens.first + kTileBytes + (chunk.first + s) * Operand::kSpanBytes;
+    add_span<kTokenTiles, 2>({x, tokens.stride}, panel, beside);
+  }
+}
+
+/// Adds a chunk to the sums of all tokens of a product. sums: (n_tokens, kRunRows), of which 32 columns are used.
+void add_chunk_to_all(const TernaryProduct& p, Chunk chunk, const std::uint8_t* panel, std::int32_t* sums,
+                      Beside& beside) {
+  constexpr std::size_t kPair = 2 * kTileTokens;
+  using Pair = SumTiles<2, 2>;
+  const std::size_t n_tokens = p.token_end - p.token_begin;
+  const std::size_t paired = (n_tokens + kTileTokens - 1) / kPair * kPair;  // tokens in pairs of token tiles
+  const auto sums_before = [&](std::size_t t) {
+    return chunk.first == 0 ? Operand::first_sums(tokens_at(p, p.token_begin + t).first, p.cols)
+                            : Pair::at(sums + t * kRunRows, kRunRows);
+  };
+  if (paired > 0) Pair::load(sums_before(0));
+  for (std::size_t t = 0; t < paired; t += kPair) {
+    add_chunk<2>(tokens_at(p, p.token_begin + t), chunk, panel, beside);
+    if (t + kPair < paired) {
+      Pair::exchange(sums + t * kRunRows, kRunRows, sums_before(t + kPair));
+    } else {
+      Pair::save(sums + t * kRunRows, kRunRows);
+    }
+  }
+  if (paired < n_tokens) {
+    using Single = SumTiles<1, 2>;
+    Single::load(sums_before(paired));
+    add_chunk<1>(tokens_at(p, p.token_begin + paired), chunk, panel, beside);
+    Single::save(sums + paired * kRunRows, kRunRows);
+  }
+}
+
+/// One strip of 32 rows with the tokens of a product.
 void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* panel, std::int32_t* sums, Outbox& outbox) {
-  const std::size_t n_spans = e5::n_spans(p.cols);
-  const std::size_t half = row % e5::kRows / kStripRows;
-  const std::uint8_t* weights = block_at(p, row);
-  const std::size_t n_pairs = (p.token_end - p.token_begin + 2 * kTileTokens - 1) / (2 * kTileTokens);
+  constexpr std::size_t kPair = 2 * kTileTokens;
   constexpr std::size_t kStrips = kRunRows / kStripRows;
+  const std::size_t n_spans = e5::n_spans(p.cols);
+  const std::size_t n_pairs = (p.token_end - p.token_begin + kPair - 1) / kPair;
   Beside beside = {ahead_of_strip(p, row, n_pairs * n_spans * e5::kGroupCols), outbox,
-                   (2 * kTileTokens / kStrips + n_spans - 1) / n_spans};
+                   (kPair / kStrips + n_spans - 1) / n_spans};
+  const std::uint8_t* weights = block_at(p, row);
   for (std::size_t span = 0; span < n_spans; span += kChunkSpans) {
-    const std::size_t n = n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans;
-    for (std::size_t s = 0; s < n; ++s) {
-      const std::size_t n_groups = e5::span_groups(p.cols - (span + s) * e5::kSpanCols);
-      decode_span<2>(weights, half, n_groups, panel + s * kStripSpanBytes);
-      weights += n_groups * e5::kRows;
-    }
-    for (std::size_t t = p.token_begin; t < p.token_end; t += 2 * kTileTokens) {
-      std::int32_t* token_sums = sums + (t - p.token_begin) * kRunRows;
-      if (p.token_end - t > kTileTokens) {
-        add_chunk<2>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, beside);
-      } else {
-        add_chunk<1>(tokens_at(p, t), {span, n, span == 0}, token_sums, panel, beside);
-      }
-    }
+    const Chunk chunk = {span, n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans};
+    weights = decode_chunk(weights, row % e5::kRows / kStripRows, p.cols, chunk, panel);
+    add_chunk_to_all(p, chunk, panel, sums, beside);
   }
 }
 

@@ -310,16 +310,17 @@ Grain grain(std::size_t n_tokens, std::size_t cols) {
 }
 
 void multiply(const TernaryProduct& product) {
-  const amx::TileRegisters registers;
   auto& scratch = *reinterpret_cast<Scratch*>(product.scratch);
   const std::size_t step = block_tokens(product.cols);
   for (std::size_t begin = product.token_begin; begin < product.token_end; begin += step) {
     TernaryProduct p = product;
     p.token_begin = begin;
     p.token_end = product.token_end - begin < step ? product.token_end : begin + step;
-    if (p.token_end - begin <= kTileTokens) {
+    const std::size_t n_tokens = p.token_end - begin;
+    const amx::TileRegisters registers(n_tokens < kTileTokens ? n_tokens : kTileTokens);
+    if (n_tokens <= kTileTokens) {
       multiply_few<1, 4>(p, scratch);
-    } else if (p.token_end - begin <= 2 * kTileTokens) {
+    } else if (n_tokens <= 2 * kTileTokens) {
       multiply_few<2, 2>(p, scratch);
     } else {
       multiply_many(p, scratch);

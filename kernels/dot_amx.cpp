@@ -28,7 +28,7 @@ constexpr std::size_t kStripRows = 2 * kTileRows;                    // half of 
 constexpr std::size_t kQuadBytes = e5::kGroupsTogether * e5::kRows;  // four groups of a block
 
 // Weights of a single strip are fetched this far ahead, this many lines for every tile instruction of a span.
-constexpr std::size_t kAheadBytes = 8192;
+constexpr std::size_t kAheadBytes = 16384;
 constexpr std::size_t kSpanLines = (e5::kSpanGroups + e5::kGroupCols - 1) / e5::kGroupCols;
 
 // --- decoding ---------------------------------------------------------------------------------------------------
@@ -150,13 +150,13 @@ struct Beside {
 
 constexpr std::size_t kStripSpanBytes = e5::kGroupCols * 2 * kTileBytes;
 constexpr std::size_t kChunkSpans = 3;  // decoded together; with the activations they meet, they fit the first cache
-constexpr std::size_t kRunRows = e5::kRows;  // handed over together
+constexpr std::size_t kRunRows = 2 * e5::kRows;  // handed over together
 constexpr std::size_t kMaxBlockTokens = 256;
 
 /// Memory of a thread.
 struct Scratch {
   alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 20 KB
-  /// 128 KB, of which small products use 8: those in the making and those to be handed over.
+  /// 256 KB, of which small products use 8: those in the making and those to be handed over.
   alignas(64) std::int32_t sums[2][kMaxBlockTokens * kRunRows];
 };
 

@@ -27,6 +27,10 @@ static_assert((2 + 1) * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane 
 constexpr std::size_t kStripRows = 2 * kTileRows;                    // half of a block of the layout
 constexpr std::size_t kQuadBytes = e5::kGroupsTogether * e5::kRows;  // four groups of a block
 
+// Weights of a single strip are fetched this far ahead, this many lines for every tile instruction of a span.
+constexpr std::size_t kAheadBytes = 16384;
+constexpr std::size_t kSpanLines = (e5::kSpanGroups + e5::kGroupCols - 1) / e5::kGroupCols;
+
 // --- decoding ---------------------------------------------------------------------------------------------------
 
 constexpr e5::Tables plus(e5::Tables tables, unsigned constant) {
@@ -92,119 +96,203 @@ void decode_span(const std::uint8_t* weights, std::size_t half, std::size_t n_gr
   }
 }
 
+// --- work beside the tiles ----------------------------------------------------------------------------------------
+
+/// Weights that come next, fetched into the second cache a few lines at a time.
+struct Ahead {
+  const std::uint8_t* next;
+  std::size_t n_lines;  // at a time
+
+  void fetch() {
+    for (std::size_t i = 0; i < n_lines; ++i, next += kLineBytes) _mm_prefetch(next, _MM_HINT_T1);
+  }
+};
+
+/// Finished sums, handed over a few tokens at a time while the tiles are busy with the next rows: results go to
+/// memory that is in no cache, and waiting for it would cost a third of the time.
+class Outbox {
+ public:
+  explicit Outbox(const TernaryProduct& product) : product_(product), token_(product.token_end) {}
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+  ~Outbox() { hand_over(product_.token_end); }
+
+  /// Takes sums of the product's tokens, (n_tokens, n_rows) with `stride` from token to token, once it has handed over
+  /// what it had.
+  void put(const std::int32_t* sums, std::size_t stride, std::size_t row, std::size_t n_rows) {
+    hand_over(product_.token_end);
+    sums_ = sums;
+    stride_ = stride;
+    row_ = row;
+    n_rows_ = n_rows < product_.row_end - row ? n_rows : product_.row_end - row;
+    token_ = product_.token_begin;
+  }
+  /// Up to `n` tokens.
+  void hand_over(std::size_t n) {
+    for (; n > 0 && token_ < product_.token_end; --n, ++token_, sums_ += stride_) {
+      product_.sink.take(product_.sink.context, token_, row_, n_rows_, sums_);
+    }
+  }
+
+ private:
+  const TernaryProduct& product_;
+  const std::int32_t* sums_ = nullptr;
+  std::size_t stride_ = 0, row_ = 0, n_rows_ = 0, token_;
+};
+
+struct Beside {
+  Ahead ahead;
+  Outbox& outbox;
+  std::size_t n_tokens;  // handed over in a span
+};
+
 // --- multiplying ------------------------------------------------------------------------------------------------
 
-constexpr std::size_t kChunkSpans = 2;  // decoded together
-constexpr std::size_t kMaxBlockTokens = 512;
+constexpr std::size_t kStripSpanBytes = e5::kGroupCols * 2 * kTileBytes;
+constexpr std::size_t kChunkSpans = 3;  // decoded together; with the activations they meet, they fit the first cache
+constexpr std::size_t kRunRows = 2 * e5::kRows;  // handed over together
+constexpr std::size_t kMaxBlockTokens = 256;
 
 /// Memory of a thread.
 struct Scratch {
-  alignas(64) std::uint8_t panel[kChunkSpans * e5::kGroupCols * 2 * kTileBytes];  // 20 KB
-  alignas(64) std::int32_t done[4 * amx::kTileSums];                              // sums to be handed over
-  alignas(64) std::int32_t open[kMaxBlockTokens * kStripRows];                    // sums of columns so far
+  alignas(64) std::uint8_t panel[kChunkSpans * kStripSpanBytes];  // 20 KB
+  /// 256 KB, of which small products use 8: those in the making and those to be handed over.
+  alignas(64) std::int32_t sums[2][kMaxBlockTokens * kRunRows];
 };
 
 std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
-
-/// Rows and tokens of a product whose sums are in the tile registers.
-struct Place {
-  std::size_t row, token;
-};
-
-/// Hands over kTokenTiles x kRowTiles tiles of sums.
-template <int kTokenTiles, int kRowTiles>
-void finish(const TernaryProduct& p, Place at, std::int32_t* sums) {
-  constexpr std::size_t kRows = kRowTiles * kTileRows;
-  SumTiles<kTokenTiles, kRowTiles>::save(sums, kRows);
-  const std::size_t n_rows = p.row_end - at.row < kRows ? p.row_end - at.row : kRows;
-  for (std::size_t t = 0; t < kTokenTiles * kTileTokens && at.token + t < p.token_end; ++t) {
-    p.sink.take(p.sink.context, at.token + t, at.row, n_rows, sums + t * kRows);
-  }
-}
 
 TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
   const std::size_t stride = Operand::tile_bytes(p.cols);
   return {p.operand + token / kTileTokens * stride, stride};
 }
 
-/// Adds the products of a span.
-template <int kTokenTiles, int kRowTiles>
-void add_span(TokenTiles x, const std::uint8_t* panel) {
-  for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
-    SumTiles<kTokenTiles, kRowTiles>::add({x.first + j * kTileBytes, x.stride}, panel + j * kRowTiles * kTileBytes);
-  }
-}
-
 const std::uint8_t* block_at(const TernaryProduct& p, std::size_t row) {
   return p.weights + row / e5::kRows * e5::block_bytes(p.cols);
+}
+
+/// While a strip is multiplied, half of a block is fetched: the one that comes half a block later.
+Ahead ahead_of_strip(const TernaryProduct& p, std::size_t row, std::size_t n_calls) {
+  const std::size_t half_bytes = e5::block_bytes(p.cols) / 2;
+  const std::size_t half = row % e5::kRows / kStripRows;
+  return {block_at(p, row) + (half + 1) * half_bytes, (half_bytes / kLineBytes + n_calls - 1) / n_calls};
+}
+
+/// Adds the products of a span.
+template <int kTokenTiles, int kRowTiles>
+void add_span(TokenTiles x, const std::uint8_t* panel, Beside& beside) {
+  for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
+    SumTiles<kTokenTiles, kRowTiles>::add({x.first + j * kTileBytes, x.stride}, panel + j * kRowTiles * kTileBytes);
+    beside.ahead.fetch();
+  }
+  beside.outbox.hand_over(beside.n_tokens);
 }
 
 /// All tokens fit the tile registers: their sums stay there for all columns.
 template <int kTokenTiles, int kRowTiles>
 void multiply_few(const TernaryProduct& p, Scratch& scratch) {
+  constexpr std::size_t kRows = kRowTiles * kTileRows;
   const TokenTiles tokens = tokens_at(p, p.token_begin);
-  for (std::size_t row = p.row_begin; row < p.row_end; row += kRowTiles * kTileRows) {
+  const std::size_t n_spans = e5::n_spans(p.cols);
+  Outbox outbox(p);
+  for (std::size_t row = p.row_begin; row < p.row_end; row += kRows) {
     const std::uint8_t* weights = block_at(p, row);
     const std::size_t half = row % e5::kRows / kStripRows;
-    SumTiles<kTokenTiles, kRowTiles>::start(tokens);
+    Beside beside = {ahead_of_strip(p, row, n_spans * e5::kGroupCols), outbox,
+                     (kTokenTiles * kTileTokens + n_spans - 1) / n_spans};
+    if (kRowTiles == 4) beside.ahead = {weights + kAheadBytes, kSpanLines};
+    SumTiles<kTokenTiles, kRowTiles>::load(Operand::first_sums(tokens.first, p.cols));
     TokenTiles x = {tokens.first + kTileBytes, tokens.stride};
     for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols, x.first += Operand::kSpanBytes) {
       const std::size_t n_groups = e5::span_groups(p.cols - col);
       decode_span<kRowTiles>(weights, half, n_groups, scratch.panel);
       weights += n_groups * e5::kRows;
-      add_span<kTokenTiles, kRowTiles>(x, scratch.panel);
+      add_span<kTokenTiles, kRowTiles>(x, scratch.panel, beside);
     }
-    finish<kTokenTiles, kRowTiles>(p, {row, p.token_begin}, scratch.done);
+    std::int32_t* sums = scratch.sums[row / kRows % 2];
+    SumTiles<kTokenTiles, kRowTiles>::save(sums, kRows);
+    outbox.put(sums, kRows, row, kRows);
   }
 }
 
-/// A run of columns that is decoded at once.
+/// Spans that are decoded at once.
 struct Chunk {
-  std::size_t span, n_spans;
-  bool first, last;
+  std::size_t first, n;
 };
 
+/// Decodes a chunk of a strip. weights: those of the chunk; returns where the next begins.
+const std::uint8_t* decode_chunk(const std::uint8_t* weights, std::size_t half, std::size_t cols, Chunk chunk,
+                                 std::uint8_t* panel) {
+  for (std::size_t s = 0; s < chunk.n; ++s, panel += kStripSpanBytes) {
+    const std::size_t n_groups = e5::span_groups(cols - (chunk.first + s) * e5::kSpanCols);
+    decode_span<2>(weights, half, n_groups, panel);
+    weights += n_groups * e5::kRows;
+  }
+  return weights;
+}
+
 template <int kTokenTiles>
-void add_chunk(const TernaryProduct& p, Place at, Chunk chunk, std::int32_t* open, Scratch& scratch) {
-  using Sums = SumTiles<kTokenTiles, 2>;
-  const TokenTiles tokens = tokens_at(p, at.token);
-  if (chunk.first) {
-    Sums::start(tokens);
-  } else {
-    Sums::resume(open, kStripRows);
-  }
-  for (std::size_t s = 0; s < chunk.n_spans; ++s) {
-    const std::uint8_t* x = tokens.first + kTileBytes + (chunk.span + s) * Operand::kSpanBytes;
-    add_span<kTokenTiles, 2>({x, tokens.stride}, scratch.panel + s * e5::kGroupCols * 2 * kTileBytes);
-  }
-  if (chunk.last) {
-    finish<kTokenTiles, 2>(p, at, scratch.done);
-  } else {
-    Sums::save(open, kStripRows);
+void add_chunk(TokenTiles tokens, Chunk chunk, const std::uint8_t* panel, Beside& beside) {
+  for (std::size_t s = 0; s < chunk.n; ++s, panel += kStripSpanBytes) {
+    const std::uint8_t* x = tokens.first + kTileBytes + (chunk.first + s) * Operand::kSpanBytes;
+    add_span<kTokenTiles, 2>({x, tokens.stride}, panel, beside);
   }
 }
 
-/// One strip of 32 rows, and any number of tokens up to kMaxBlockTokens.
-void multiply_strip(const TernaryProduct& p, std::size_t row, Scratch& scratch) {
+/// Adds a chunk to the sums of all tokens of a product. sums: (n_tokens, kRunRows), of which 32 columns are used.
+void add_chunk_to_all(const TernaryProduct& p, Chunk chunk, const std::uint8_t* panel, std::int32_t* sums,
+                      Beside& beside) {
+  constexpr std::size_t kPair = 2 * kTileTokens;
+  using Pair = SumTiles<2, 2>;
+  const std::size_t n_tokens = p.token_end - p.token_begin;
+  const std::size_t paired = (n_tokens + kTileTokens - 1) / kPair * kPair;  // tokens in pairs of token tiles
+  const auto sums_before = [&](std::size_t t) {
+    return chunk.first == 0 ? Operand::first_sums(tokens_at(p, p.token_begin + t).first, p.cols)
+                            : Pair::at(sums + t * kRunRows, kRunRows);
+  };
+  if (paired > 0) Pair::load(sums_before(0));
+  for (std::size_t t = 0; t < paired; t += kPair) {
+    add_chunk<2>(tokens_at(p, p.token_begin + t), chunk, panel, beside);
+    if (t + kPair < paired) {
+      Pair::exchange(sums + t * kRunRows, kRunRows, sums_before(t + kPair));
+    } else {
+      Pair::save(sums + t * kRunRows, kRunRows);
+    }
+  }
+  if (paired < n_tokens) {
+    using Single = SumTiles<1, 2>;
+    Single::load(sums_before(paired));
+    add_chunk<1>(tokens_at(p, p.token_begin + paired), chunk, panel, beside);
+    Single::save(sums + paired * kRunRows, kRunRows);
+  }
+}
+
+/// One strip of 32 rows with the tokens of a product.
+void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* panel, std::int32_t* sums, Outbox& outbox) {
+  constexpr std::size_t kPair = 2 * kTileTokens;
+  constexpr std::size_t kStrips = kRunRows / kStripRows;
   const std::size_t n_spans = e5::n_spans(p.cols);
-  const std::size_t half = row % e5::kRows / kStripRows;
+  const std::size_t n_pairs = (p.token_end - p.token_begin + kPair - 1) / kPair;
+  Beside beside = {ahead_of_strip(p, row, n_pairs * n_spans * e5::kGroupCols), outbox,
+                   (kPair / kStrips + n_spans - 1) / n_spans};
   const std::uint8_t* weights = block_at(p, row);
   for (std::size_t span = 0; span < n_spans; span += kChunkSpans) {
-    const std::size_t n = n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans;
-    const Chunk chunk = {span, n, span == 0, span + n == n_spans};
-    for (std::size_t s = 0; s < n; ++s) {
-      const std::size_t n_groups = e5::span_groups(p.cols - (span + s) * e5::kSpanCols);
-      decode_span<2>(weights, half, n_groups, scratch.panel + s * e5::kGroupCols * 2 * kTileBytes);
-      weights += n_groups * e5::kRows;
+    const Chunk chunk = {span, n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans};
+    weights = decode_chunk(weights, row % e5::kRows / kStripRows, p.cols, chunk, panel);
+    add_chunk_to_all(p, chunk, panel, sums, beside);
+  }
+}
+
+/// Up to kMaxBlockTokens tokens.
+void multiply_many(const TernaryProduct& p, Scratch& scratch) {
+  Outbox outbox(p);
+  for (std::size_t begin = p.row_begin; begin < p.row_end; begin += kRunRows) {
+    std::int32_t* sums = scratch.sums[begin / kRunRows % 2];
+    const std::size_t end = p.row_end - begin < kRunRows ? p.row_end : begin + kRunRows;
+    for (std::size_t row = begin; row < end; row += kStripRows) {
+      multiply_strip(p, row, scratch.panel, sums + (row - begin), outbox);
     }
-    for (std::size_t t = p.token_begin; t < p.token_end; t += 2 * kTileTokens) {
-      std::int32_t* open = scratch.open + (t - p.token_begin) * kStripRows;
-      if (p.token_end - t > kTileTokens) {
-        add_chunk<2>(p, {row, t}, chunk, open, scratch);
-      } else {
-        add_chunk<1>(p, {row, t}, chunk, open, scratch);
-      }
-    }
+    outbox.put(sums, kRunRows, begin, kRunRows);
   }
 }
 
@@ -222,19 +310,20 @@ Grain grain(std::size_t n_tokens, std::size_t cols) {
 }
 
 void multiply(const TernaryProduct& product) {
-  const amx::TileRegisters registers;
   auto& scratch = *reinterpret_cast<Scratch*>(product.scratch);
   const std::size_t step = block_tokens(product.cols);
   for (std::size_t begin = product.token_begin; begin < product.token_end; begin += step) {
     TernaryProduct p = product;
     p.token_begin = begin;
     p.token_end = product.token_end - begin < step ? product.token_end : begin + step;
-    if (p.token_end - begin <= kTileTokens) {
+    const std::size_t n_tokens = p.token_end - begin;
+    const amx::TileRegisters registers(n_tokens < kTileTokens ? n_tokens : kTileTokens);
+    if (n_tokens <= kTileTokens) {
       multiply_few<1, 4>(p, scratch);
-    } else if (p.token_end - begin <= 2 * kTileTokens) {
+    } else if (n_tokens <= 2 * kTileTokens) {
       multiply_few<2, 2>(p, scratch);
     } else {
-      for (std::size_t row = p.row_begin; row < p.row_end; row += kStripRows) multiply_strip(p, row, scratch);
+      multiply_many(p, scratch);
     }
   }
 }

@@ -27,6 +27,11 @@ struct Operand {
   static constexpr std::size_t n_tiles(std::size_t n_tokens) { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   static std::size_t bytes(std::size_t n_tokens, std::size_t cols) { return n_tiles(n_tokens) * tile_bytes(cols); }
 
+  /// Where the sums of a token tile and those behind it begin: alike for all rows of the matrix.
+  static SumsAt first_sums(const std::uint8_t* tile, std::size_t cols) {
+    return {reinterpret_cast<const std::int32_t*>(tile), kTileRows, tile_bytes(cols) / sizeof(std::int32_t), 0};
+  }
+
   /// Parts share the tokens.
   static void prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part,
                       std::size_t n_parts, std::uint8_t* operand) {

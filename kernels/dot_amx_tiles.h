@@ -18,12 +18,10 @@ namespace {
 namespace amx {
 
 constexpr std::size_t kTileTokens = 16;
-constexpr std::size_t kTileRows = 16;                                 // of the matrix
-constexpr std::size_t kTileCols = 64;                                 // bytes of a token
-constexpr std::size_t kLineBytes = 64;                                // one row of a tile register
-constexpr std::size_t kTileBytes = kTileTokens * kTileCols;           // 1024
-constexpr std::size_t kTileSums = kTileTokens * kTileRows;            // int32
-constexpr std::size_t kSumStride = kTileRows * sizeof(std::int32_t);  // bytes from token to token in a tile of its own
+constexpr std::size_t kTileRows = 16;                        // of the matrix
+constexpr std::size_t kTileCols = 64;                        // bytes of a token
+constexpr std::size_t kLineBytes = 64;                       // one row of a tile register
+constexpr std::size_t kTileBytes = kTileTokens * kTileCols;  // 1024
 
 // The compilers' intrinsics take literal register numbers only, and GCC's do not tell the compiler that they read and
 // write memory.
@@ -32,6 +30,12 @@ constexpr std::size_t kSumStride = kTileRows * sizeof(std::int32_t);  // bytes f
 template <int kTile>
 inline void load(const void* p, std::size_t stride = kLineBytes) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(kTile) : "memory");
+}
+
+/// The same for what will not be needed again soon: leaves the first cache to others.
+template <int kTile>
+inline void load_once(const void* p) {
+  asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(kLineBytes), "i"(kTile) : "memory");
 }
 
 template <int kTile>
@@ -48,12 +52,14 @@ inline void multiply_add() {
 /// of threads has to save their 8 KB.
 class TileRegisters {
  public:
-  TileRegisters() {
+  /// Registers 0 to 4, of sums and activations, hold `n_tokens` lines: fewer than 16 take less time.
+  explicit TileRegisters(std::size_t n_tokens) {
+    constexpr int kTokenRegisters = 5;
     Config config = {};
     config.palette = 1;
     for (int i = 0; i < kRegisters; ++i) {
       config.line_bytes[i] = kLineBytes;
-      config.lines[i] = kTileTokens;
+      config.lines[i] = static_cast<std::uint8_t>(i < kTokenRegisters ? n_tokens : kTileTokens);
     }
     asm volatile("ldtilecfg %0" : : "m"(config));
   }
@@ -80,6 +86,17 @@ struct TokenTiles {
   std::size_t stride;  // bytes from one token tile to the next
 };
 
+/// Where a block of sums lies in memory: element (token, row) of tile (t, r) at
+/// first[t * token_tile + r * row_tile + token * stride + row].
+struct SumsAt {
+  const std::int32_t* first;
+  std::size_t stride, token_tile, row_tile;
+
+  [[nodiscard]] const std::int32_t* tile(std::size_t t, std::size_t r) const {
+    return first + t * token_tile + r * row_tile;
+  }
+};
+
 /// A block of sums in the tile registers: kTokenTiles x kRowTiles tiles.
 ///
 /// Four tiles of sums hide the latency of `tdpbsud`, 52 cycles against 16 to start one.
@@ -91,25 +108,28 @@ struct SumTiles {
   static constexpr int kFirstW = kFirstX + kTokenTiles;
   static constexpr int kRegistersForW = 8 - kFirstW;
 
-  /// Sets the sums of every token to one tile of its own, the same for all rows of the matrix.
-  static void start(TokenTiles values) {
-    for_each_tile([&](auto tile, std::size_t t, std::size_t) { load<tile.value>(values.first + t * values.stride); });
+  /// Element (token, row) of the block lies at sums[token * stride + row].
+  static constexpr SumsAt at(const std::int32_t* sums, std::size_t stride) {
+    return {sums, stride, kTileTokens * stride, kTileRows};
   }
-  /// Element (token, row) lies at sums[token * stride + row].
-  static void resume(const std::int32_t* sums, std::size_t stride) {
-    for_each_tile([&](auto tile, std::size_t t, std::size_t r) {
-      load<tile.value>(sums + t * kTileTokens * stride + r * kTileRows, stride * sizeof *sums);
-    });
+
+  static void load(SumsAt from) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t r) { load_sums<tile.value>(from, t, r); });
   }
   static void save(std::int32_t* sums, std::size_t stride) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t r) { save_sums<tile.value>(sums, stride, t, r); });
+  }
+  /// save() and load(), tile by tile, so that the first tile is ready for work while the last is being saved.
+  static void exchange(std::int32_t* sums, std::size_t stride, SumsAt from) {
     for_each_tile([&](auto tile, std::size_t t, std::size_t r) {
-      store<tile.value>(sums + t * kTileTokens * stride + r * kTileRows, stride * sizeof *sums);
+      save_sums<tile.value>(sums, stride, t, r);
+      load_sums<tile.value>(from, t, r);
     });
   }
   /// Adds the products of 64 columns. w: kRowTiles tiles, one after the other.
   static void add(TokenTiles x, const std::uint8_t* w) {
-    load<kFirstX>(x.first);
-    if constexpr (kTokenTiles == 2) load<kFirstX + 1>(x.first + x.stride);
+    amx::load_once<kFirstX>(x.first);
+    if constexpr (kTokenTiles == 2) amx::load_once<kFirstX + 1>(x.first + x.stride);
     add_row_tile<0>(w);
     add_row_tile<1>(w);
     if constexpr (kRowTiles == 4) {
@@ -124,6 +144,15 @@ struct SumTiles {
     static constexpr int value = kValue;
   };
 
+  template <int kTile>
+  static void load_sums(SumsAt from, std::size_t t, std::size_t r) {
+    amx::load<kTile>(from.tile(t, r), from.stride * sizeof *from.first);
+  }
+  template <int kTile>
+  static void save_sums(std::int32_t* sums, std::size_t stride, std::size_t t, std::size_t r) {
+    amx::store<kTile>(sums + t * kTileTokens * stride + r * kTileRows, stride * sizeof *sums);
+  }
+
   template <typename F>
   static void for_each_tile(const F& f) {
     f(Number<0>{}, 0, 0);
@@ -137,7 +166,7 @@ struct SumTiles {
   template <int kRow>
   static void add_row_tile(const std::uint8_t* w) {
     constexpr int kW = kFirstW + kRow % kRegistersForW;
-    load<kW>(w + kRow * kTileBytes);
+    amx::load<kW>(w + kRow * kTileBytes);
     multiply_add<kRow, kFirstX, kW>();
     if constexpr (kTokenTiles == 2) multiply_add<kRowTiles + kRow, kFirstX + 1, kW>();
   }

@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
-# Installs what tern needs to be built, where it is missing.   tools/setup.sh [--for-check]
-# --for-check: what the tests need as well. Debian and Ubuntu; elsewhere it says what is needed.
+# Installs what tern needs to be built, where it is missing.   tools/setup.sh [--for-check | --for-aarch64]
+# --for-check: what the tests need as well. --for-aarch64: what a cross-build and its tests need.
+# Debian and Ubuntu; elsewhere it says what is needed.
 set -euo pipefail
 
 packages=(cmake ninja-build g++ pkg-config libfmt-dev libxsimd-dev libpcre2-dev libcli11-dev nlohmann-json3-dev)
 if [ "${1:-}" = --for-check ]; then
   packages+=(libgtest-dev binutils python3 clang libclang-rt-dev clang-format)
+elif [ "${1:-}" = --for-aarch64 ]; then
+  packages=(g++-aarch64-linux-gnu qemu-user)
 elif [ $# -gt 0 ]; then
-  echo "usage: tools/setup.sh [--for-check]" >&2
+  echo "usage: tools/setup.sh [--for-check | --for-aarch64]" >&2
   exit 2
 fi
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  if [ "${1:-}" = --for-aarch64 ]; then
+    echo "setup: the cross-build for AArch64 takes its libraries from Debian's packages" >&2
+    exit 1
+  fi
   missing=()
   for tool in cmake ninja c++ pkg-config; do
     command -v "$tool" >/dev/null || missing+=("$tool")

@@ -136,8 +136,8 @@ void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
 
 // --- products ---------------------------------------------------------------------------------------------------
 
-/// Rows that stay in the first cache while all tokens pass, kTileTokens or fewer at a time.
-inline constexpr std::size_t kBlockRows = 8;
+/// Rows that stay in the near caches while all tokens pass, kTileTokens or fewer at a time.
+inline constexpr std::size_t kBlockRows = 16;
 inline constexpr std::size_t kTileTokens = 4;
 
 /// Rows and tokens that are multiplied side by side.

@@ -1,7 +1,9 @@
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/tools/fixture.h"
 
@@ -114,6 +116,65 @@ TEST_F(Commands, PerplexityOfRandomWeightsIsAboutTheVocabulary) {
   EXPECT_GT(object["perplexity"], 50.0);
   EXPECT_EQ(object["bytes"], 40);  // BOS lets every token be predicted
   EXPECT_NEAR(object["perplexity"].get<double>(), std::exp(object["nats_per_token"].get<double>()), 1e-6);
+}
+
+// Rows that fill up the embedding stand for no token: they have no share of the probability.
+TEST_F(Commands, PerplexityIsThatOfTheTokensAlone) {
+  write_file(model_, make_tiny_model({.architecture = "llama", .vocab_rows = 700}).build());
+  const std::string text = "Once upon a time there was a little day.";
+  const std::string ids = run_tern(with_model("tokenize", {"--ids", "--add-bos", text})).out;
+  std::vector<std::size_t> tokens;
+  std::istringstream words(ids);
+  for (std::size_t token = 0; words >> token;) tokens.push_back(token);
+  const std::string inspected = run_tern({"inspect", "--json", model_}).out;
+  const std::size_t n_tokens = nlohmann::json::parse(inspected)["tokenizer"]["tokens"];
+  ASSERT_LT(n_tokens, 700u);
+
+  std::string list;
+  for (const std::size_t token : tokens) list += (list.empty() ? "" : ",") + std::to_string(token);
+  const std::string bytes = run_tern(with_model("logits", {"--tokens", list, "-o", "-", "-q"})).out;
+  std::vector<float> logits(bytes.size() / sizeof(float));
+  ASSERT_EQ(logits.size(), tokens.size() * 700);
+  std::memcpy(logits.data(), bytes.data(), bytes.size());
+  double nats = 0.0;
+  for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < n_tokens; ++i) sum += std::exp(static_cast<double>(logits[t * 700 + i]));
+    nats += std::log(sum) - static_cast<double>(logits[t * 700 + tokens[t + 1]]);
+  }
+  const Outcome outcome = run_tern({.arguments = with_model("perplexity", {"-f", "-", "--json", "-q"}), .input = text});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NEAR(nlohmann::json::parse(outcome.out)["nats_per_token"].get<double>(),
+              nats / static_cast<double>(tokens.size() - 1), 1e-9);
+}
+
+TEST_F(Commands, PerplexityComparesTheHeads) {
+  const auto compare = [&](const std::string& head) {
+    const Outcome outcome =
+        run_tern({.arguments = with_model("perplexity",
+                                          {"-f", "-", "--json", "-q", "--compare-head", "--head", head, "-c", "16"}),
+                  .input = "Once upon a time there was a little day. The day said: play!"});
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto int8 = compare("int8");
+  const auto f16 = compare("f16");
+  EXPECT_EQ(int8["head"], "int8");
+  EXPECT_EQ(f16["head"], "F16");
+  EXPECT_NE(int8["nats_per_token"], f16["nats_per_token"]);
+  // Always KL(f16 || int8), whichever the perplexity is made with.
+  EXPECT_EQ(int8["head_comparison"], f16["head_comparison"]);
+  const auto comparison = int8["head_comparison"];
+  EXPECT_GT(comparison["tokens"], 20);
+  EXPECT_GT(comparison["mean_kl_nats"], 0.0);
+  EXPECT_GE(comparison["largest_kl_nats"], comparison["mean_kl_nats"]);
+  // Logits of standard deviation s that are off by a 254th: KL about (s / 254)^2 / 2; here s is below 4.
+  EXPECT_LT(comparison["mean_kl_nats"], 2e-4);
+  EXPECT_GT(comparison["equal_best_share"], 0.8);
+  EXPECT_FALSE(
+      nlohmann::json::parse(
+          run_tern({.arguments = with_model("perplexity", {"-f", "-", "--json", "-q"}), .input = "Once upon"}).out)
+          .contains("head_comparison"));
 }
 
 TEST_F(Commands, PerplexityNeedsAText) {

@@ -37,6 +37,7 @@ TEST(Usage, MistakesAreStatus2) {
   expect_error(run_tern({"run", "-n", "many", "hi"}), 2, "many");
   expect_error(run_tern({"run", "--kv", "f8", "hi"}), 2, "f8");
   expect_error(run_tern({"run", "--i2s-layout", "32", "hi"}), 2, "32");
+  expect_error(run_tern({"run", "--head", "int4", "hi"}), 2, "int4");
   expect_error(run_tern({"run", "-t", "99999", "hi"}), 2, "99999");
   expect_error(run_tern({"run", "-f", "a.txt", "hi"}), 2, "excludes");
   expect_error(run_tern({"run", "--logit-bias", "word", "hi"}), 2, "word");

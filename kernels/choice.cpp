@@ -156,8 +156,11 @@ const Choice::Step& Choice::step_for(std::size_t n_tokens) const noexcept {
 }
 
 Choice choose(std::string_view request, Isa isa, const Timer& timer) {
-  Choice choice = {
-      .steps = choose_steps(request, isa, timer), .floats = runnable_float_kernels(isa).front(), .note = ""};
+  Choice choice = {.steps = choose_steps(request, isa, timer),
+                   .floats = runnable_float_kernels(isa).front(),
+                   .attention = runnable_attention_kernels(isa).front(),
+                   .head = runnable_head_kernels(isa).front(),
+                   .note = ""};
   if (request == "auto" && choice.steps.front().kernel->family == Family::kReference) {
     choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));
   }

@@ -28,6 +28,9 @@ constexpr const TernaryKernel* kTernaryKernels[] = {
 #ifdef TERN_HAVE_AVX2
     &kDotAvx2,
 #endif
+#ifdef TERN_HAVE_AVX512VBMI
+    &kAddSubAvx512Vbmi,
+#endif
     &kReference,
 };
 

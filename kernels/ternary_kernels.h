@@ -9,6 +9,7 @@ namespace tern::kernels {
 extern const TernaryKernel kReference;
 extern const TernaryKernel kAddSubAvx2;
 extern const TernaryKernel kAddSubAvx512;
+extern const TernaryKernel kAddSubAvx512Vbmi;
 extern const TernaryKernel kDotAvx2;
 extern const TernaryKernel kDotAvx512Vnni;
 

@@ -37,7 +37,7 @@ struct E5Codes {
     return i < 4 ? Quad{first + n + i, n} : Quad{first, 1};
   }
 
-  static void find_entries(const std::uint8_t* codes, Entries entries) {
+  static void find_entries(const std::uint8_t* codes, Entries& entries) {
     alignas(64) static constexpr e5::Tables kQuad = e5::make_tables(0, 1, 3, 9, 27);
     // t1 comes from the first table alone (the second has no part of it), once for each place in quad 4.
     alignas(64) static constexpr e5::Tables kFirst[4] = {e5::make_tables(1, 0, 0, 0, 0), e5::make_tables(3, 0, 0, 0, 0),

@@ -11,9 +11,9 @@
 //
 // Blocks of at most 16 tokens use the first half of every entry, with the class HalfTokens.
 //
-// A pass covers five or six quads, whose tables (26 or 31 KB) stay in the first cache while a panel of rows goes by.
-// What limits the walk is the number of instructions and loads, not the traffic of sums, so that the places of four
-// entries come in one 64-bit word, and the words made for a pass serve two token blocks.
+// A pass covers five or six quads, whose tables (26 or 31 KB) stay in the first cache while a panel of rows goes by. A
+// row then costs about one load with addition a cycle, however its entries are found and wherever its sums lie; beside
+// that count the codes, which are fetched from all over the matrix (hence the prefetches) and sorted by rows.
 //
 // A kernel chooses its vectors by a class L of 16-bit sums (see HalfTokens) and its layout by a class Codes:
 //
@@ -23,7 +23,7 @@
 //     Codes::block_bytes(cols)
 //     Codes::padded_cols(cols)              columns with their padding
 //     Codes::quad(cols, pass, i)            the columns of quad `i` of a pass
-//     Codes::find_entries(codes, entries)   where the entries of 64 rows lie in the tables of a pass
+//     Codes::find_entries(codes, entries)   where the entries of a block's rows lie in the tables of a pass
 
 #include <immintrin.h>
 
@@ -44,18 +44,17 @@ static_assert(kEntryBytes == std::size_t{1} << kEntryShift);
 static_assert(kPatternsBytes <= 65536, "offsets into a table are kept in 16 bits");
 
 constexpr std::size_t kMaxPassQuads = 6;
-constexpr std::size_t kBlocksTogether = 2;   // token blocks that share the offsets of a pass
-constexpr std::size_t kMaxPanelRows = 4096;  // that share a table: more amortise it, fewer stay in the second cache
+constexpr std::size_t kMaxPanelRows = 2560;  // that share a table: more amortise it, fewer stay in the second cache
 
 /// Columns first, first + stride, ... first + 3 * stride.
 struct Quad {
   std::size_t first, stride;
 };
 
-/// Offsets of a row's entries in the tables of a pass, 16 bits each, lowest bits first.
+/// Offsets of the entries of a block's rows in the tables of a pass, 16 bits each, lowest bits first.
 struct Entries {
-  std::uint64_t* fours;  // (rows): of quads 0 .. 3
-  std::uint32_t* rest;   // (rows): of quad 4 and, if there is one, 5
+  std::uint64_t fours[kRows];  // of quads 0 .. 3
+  std::uint32_t rest[kRows];   // of quad 4 and, if there is one, 5
 };
 
 // --- operand ----------------------------------------------------------------------------------------------------
@@ -228,42 +227,28 @@ struct HalfTokens {
   }
 };
 
-/// The sums of one panel of rows and one token block.
-struct Sums {
-  std::int16_t* narrow;  // (rows, kTokens): since the last spill
-  std::int32_t* wide;    // (rows, kTokens): before it, when `spilled`
+/// Tables and sums of one panel of rows and one token block, all in the thread's scratch.
+struct Panel {
+  std::uint8_t* tables;  // (kPassQuads, kPatterns, kTokens) int16
+  std::int16_t* narrow;  // (rows, kTokens): sums since the last spill
+  std::int32_t* wide;    // (rows, kTokens): sums before it, when `spilled`
+  std::size_t n_rows;    // a multiple of 64
   bool spilled;
 };
 
-/// What a thread works in, all in its scratch.
-struct Workspace {
-  std::uint8_t* tables;  // (kPassQuads, kPatterns, kTokens) int16
-  Entries entries;
-  Sums sums[kBlocksTogether];
-};
-
 constexpr std::size_t kTablesScratch = (kMaxPassQuads * kPatternsBytes + 63) / 64 * 64;
-constexpr std::size_t kFoursScratch = kMaxPanelRows * sizeof(std::uint64_t);
-constexpr std::size_t kRestScratch = kMaxPanelRows * sizeof(std::uint32_t);
 constexpr std::size_t kNarrowScratch = kMaxPanelRows * kTokens * sizeof(std::int16_t);
 constexpr std::size_t kWideScratch = kMaxPanelRows * kTokens * sizeof(std::int32_t);
 
-std::size_t prompt_scratch_bytes(std::size_t /*cols*/) {
-  return kTablesScratch + kFoursScratch + kRestScratch + kBlocksTogether * (kNarrowScratch + kWideScratch);
-}
+std::size_t prompt_scratch_bytes(std::size_t /*cols*/) { return kTablesScratch + kNarrowScratch + kWideScratch; }
 
-inline Workspace workspace_in(std::uint8_t* scratch) {
-  Workspace w = {};
-  w.tables = scratch;
-  w.entries.fours = reinterpret_cast<std::uint64_t*>(scratch + kTablesScratch);
-  w.entries.rest = reinterpret_cast<std::uint32_t*>(scratch + kTablesScratch + kFoursScratch);
-  std::uint8_t* sums = scratch + kTablesScratch + kFoursScratch + kRestScratch;
-  for (Sums& block : w.sums) {
-    block.narrow = reinterpret_cast<std::int16_t*>(sums);
-    block.wide = reinterpret_cast<std::int32_t*>(sums + kNarrowScratch);
-    sums += kNarrowScratch + kWideScratch;
-  }
-  return w;
+inline Panel panel_in(std::uint8_t* scratch, std::size_t n_rows) {
+  std::uint8_t* narrow = scratch + kTablesScratch;
+  return {.tables = scratch,
+          .narrow = reinterpret_cast<std::int16_t*>(narrow),
+          .wide = reinterpret_cast<std::int32_t*>(narrow + kNarrowScratch),
+          .n_rows = (n_rows + kRows - 1) / kRows * kRows,
+          .spilled = false};
 }
 
 /// Signs -1, 0, 1 times x, for code 0, 1, 2.
@@ -292,38 +277,33 @@ void make_patterns(const std::int16_t* columns, Quad quad, std::uint8_t* table) 
   }
 }
 
-/// Makes the compiler take the value as it is, instead of working out parts of it from where it came from.
-template <class T>
-inline void opaque(T& value) {
-  asm("" : "+r"(value));
+/// Takes the lowest 16 bits off.
+template <class Offsets>
+inline std::size_t take_offset(Offsets& offsets) {
+  const std::size_t offset = offsets & 0xFFFFU;
+  offsets >>= 16U;
+  return offset;
 }
 
-/// Adds the entry at the lowest 16 bits of `offsets`, and drops them.
-template <class L, class Offsets>
-inline L add_entry(L sum, const std::uint8_t* table, Offsets& offsets) {
-  const L entry = L::load(reinterpret_cast<const std::int16_t*>(table + (offsets & 0xFFFFU)));
-  offsets >>= 16U;
-  opaque(offsets);
+template <class L>
+inline L add_entry(L sum, const std::uint8_t* table, std::size_t offset) {
+  const L entry = L::load(reinterpret_cast<const std::int16_t*>(table + offset));
 #ifdef TERN_DCHECKS
-  if (!L::fits(sum, entry)) __builtin_trap();
+  if (!L::fits(sum, entry)) __builtin_trap();  // plan_spills() has proven that it fits
 #endif
   return L::add(sum, entry);
 }
 
-/// Adds one pass to the 16-bit sums of a panel, which begin at zero when kStart. narrow: (n_rows, kTokens).
+/// Adds one pass to the 16-bit sums of a block's rows, which begin at zero when kStart. narrow: (64, kTokens).
 template <class L, std::size_t kQuads, bool kStart>
-void add_pass(const std::uint8_t* tables, Entries entries, std::size_t n_rows, std::int16_t* narrow) {
-  for (std::size_t r = 0; r < n_rows; ++r, narrow += kTokens) {
+void add_pass(const std::uint8_t* tables, const Entries& entries, std::int16_t* narrow) {
+  for (std::size_t r = 0; r < kRows; ++r, narrow += kTokens) {
     L sum = kStart ? L::zero() : L::load(narrow);
     std::uint64_t fours = entries.fours[r];
     std::uint32_t rest = entries.rest[r];
-    opaque(fours);
-    opaque(rest);
-    for (std::size_t i = 0; i < 4; ++i) {
-      sum = add_entry(sum, tables + i * kPatternsBytes, fours);
-    }
-    for (std::size_t i = 4; i < kQuads; ++i) {
-      sum = add_entry(sum, tables + i * kPatternsBytes, rest);
+    for (std::size_t i = 0; i < kQuads; ++i) {
+      const std::size_t offset = i < 4 ? take_offset(fours) : take_offset(rest);
+      sum = add_entry(sum, tables + i * kPatternsBytes, offset);
     }
     sum.store(narrow);
   }
@@ -331,48 +311,53 @@ void add_pass(const std::uint8_t* tables, Entries entries, std::size_t n_rows, s
 
 /// Moves the 16-bit sums of a panel into the 32-bit ones.
 template <class L>
-void spill_sums(Sums& sums, std::size_t n_rows) {
-  if (!sums.spilled) std::memset(sums.wide, 0, n_rows * kTokens * sizeof *sums.wide);
-  for (std::size_t i = 0; i < n_rows * kTokens; i += kTokens) {
-    L::load(sums.narrow + i).add_to(sums.wide + i);
+void spill_sums(Panel& panel) {
+  const std::size_t n = panel.n_rows * kTokens;
+  if (!panel.spilled) std::memset(panel.wide, 0, n * sizeof *panel.wide);
+  for (std::size_t i = 0; i < n; i += kTokens) {
+    L::load(panel.narrow + i).add_to(panel.wide + i);
   }
-  sums.spilled = true;
+  panel.spilled = true;
 }
 
-/// Adds pass `pass` of one token block.
+/// Adds one pass to the 16-bit sums of a panel, which begin at zero when `start`. codes: of the first block's pass.
 template <class L, class Codes>
-void add_block_pass(const std::uint8_t* token_block, std::size_t cols, std::size_t pass, std::size_t n_rows,
-                    const Workspace& w, Sums& sums) {
-  const auto* columns = reinterpret_cast<const std::int16_t*>(token_block);
-  for (std::size_t i = 0; i < Codes::kPassQuads; ++i) {
-    make_patterns<L>(columns, Codes::quad(cols, pass, i), w.tables + i * kPatternsBytes);
-  }
-  const bool spill = token_block[columns_bytes<Codes>(cols) + pass] != 0;
-  if (spill) spill_sums<L>(sums, n_rows);
-  const auto add = spill || pass == 0 ? add_pass<L, Codes::kPassQuads, true> : add_pass<L, Codes::kPassQuads, false>;
-  add(w.tables, w.entries, n_rows, sums.narrow);
-}
-
-/// Finds the entries of a pass for a panel. codes: of its first block.
-template <class Codes>
-void find_panel_entries(const std::uint8_t* codes, std::size_t block_bytes, std::size_t n_rows, Entries entries) {
-  for (std::size_t r = 0; r < n_rows; r += kRows, codes += block_bytes) {
-    // Blocks lie too far apart for the hardware to guess: fetch what comes soon, and what the next pass begins with.
+void add_panel_pass(const std::uint8_t* codes, std::size_t block_bytes, bool start, const Panel& panel) {
+  const auto add = start ? add_pass<L, Codes::kPassQuads, true> : add_pass<L, Codes::kPassQuads, false>;
+  for (std::size_t r = 0; r < panel.n_rows; r += kRows, codes += block_bytes) {
+    // Blocks lie too far apart for the hardware to guess: fetch the next one's codes, and those of this one's next pass
+    // into the second cache.
     for (std::size_t i = 0; i < Codes::kPassBytes; i += 64) {
-      _mm_prefetch(codes + 2 * block_bytes + i, _MM_HINT_T0);
+      _mm_prefetch(codes + block_bytes + i, _MM_HINT_T0);
       _mm_prefetch(codes + Codes::kPassBytes + i, _MM_HINT_T1);
     }
-    Codes::find_entries(codes, {entries.fours + r, entries.rest + r});
+    alignas(64) Entries entries;
+    Codes::find_entries(codes, entries);
+    add(panel.tables, entries, panel.narrow + r * kTokens);
+  }
+}
+
+/// Sums a panel over all columns for one token block. codes: the first of its row blocks.
+template <class L, class Codes>
+void sum_panel(const std::uint8_t* codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel) {
+  const auto* columns = reinterpret_cast<const std::int16_t*>(token_block);
+  const std::uint8_t* spill = token_block + columns_bytes<Codes>(cols);
+  for (std::size_t s = 0; s < Codes::n_passes(cols); ++s, codes += Codes::kPassBytes) {
+    for (std::size_t i = 0; i < Codes::kPassQuads; ++i) {
+      make_patterns<L>(columns, Codes::quad(cols, s, i), panel.tables + i * kPatternsBytes);
+    }
+    if (spill[s] != 0) spill_sums<L>(panel);
+    add_panel_pass<L, Codes>(codes, Codes::block_bytes(cols), s == 0 || spill[s] != 0, panel);
   }
 }
 
 /// Transposes 8 rows x 8 tokens of sums, from element `at` on. out: (8 tokens, `stride`).
-inline void transpose_sums(const Sums& sums, std::size_t at, std::int32_t* out, std::size_t stride) {
+inline void transpose_sums(const Panel& panel, std::size_t at, std::int32_t* out, std::size_t stride) {
   __m256i v[8];
   for (std::size_t r = 0; r < 8; ++r, at += kTokens) {
-    v[r] = _mm256_cvtepi16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(sums.narrow + at)));
-    if (sums.spilled) {
-      v[r] = _mm256_add_epi32(v[r], _mm256_load_si256(reinterpret_cast<const __m256i*>(sums.wide + at)));
+    v[r] = _mm256_cvtepi16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.narrow + at)));
+    if (panel.spilled) {
+      v[r] = _mm256_add_epi32(v[r], _mm256_load_si256(reinterpret_cast<const __m256i*>(panel.wide + at)));
     }
   }
   // Two rounds of "interleave register i with register i + 4" transpose within the 128-bit lanes ...
@@ -393,70 +378,47 @@ inline void transpose_sums(const Sums& sums, std::size_t at, std::int32_t* out, 
   }
 }
 
-/// A piece of a product that a workspace can hold: rows from `row` on, and up to kBlocksTogether token blocks.
+/// Rows and tokens of a product that one panel sums.
 struct Piece {
   std::size_t row, n_rows;
   std::size_t token, n_tokens;
 };
 
-/// Hands the sums of `n_tokens` tokens from `token` on to a sink.
-inline void give_sums(const Sums& sums, const Piece& piece, std::size_t token, std::size_t n_tokens,
-                      const SumSink& sink) {
+/// Hands the sums of a panel to a sink.
+inline void give_sums(const Panel& panel, const Piece& piece, const SumSink& sink) {
   for (std::size_t r = 0; r < piece.n_rows; r += kRows) {
-    alignas(64) std::int32_t out[kTokens * kRows];  // (kTokens, 64)
+    alignas(64) std::int32_t sums[kTokens * kRows];  // (kTokens, 64)
     for (std::size_t i = 0; i < kRows; i += 8) {
-      for (std::size_t t = 0; t < n_tokens; t += 8) {
-        transpose_sums(sums, (r + i) * kTokens + t, out + t * kRows + i, kRows);
+      for (std::size_t t = 0; t < piece.n_tokens; t += 8) {
+        transpose_sums(panel, (r + i) * kTokens + t, sums + t * kRows + i, kRows);
       }
     }
     const std::size_t n = piece.n_rows - r < kRows ? piece.n_rows - r : kRows;
-    for (std::size_t t = 0; t < n_tokens; ++t) {
-      sink.take(sink.context, token + t, piece.row + r, n, out + t * kRows);
+    for (std::size_t t = 0; t < piece.n_tokens; ++t) {
+      sink.take(sink.context, piece.token + t, piece.row + r, n, sums + t * kRows);
     }
   }
 }
 
-/// Computes one piece of a product.
-template <class L, class Codes>
-void multiply_piece(const TernaryProduct& p, const Piece& piece, Workspace& w) {
-  const std::size_t block_bytes = Codes::block_bytes(p.cols);
-  const std::size_t padded_rows = (piece.n_rows + kRows - 1) / kRows * kRows;
-  const std::uint8_t* codes = p.weights + piece.row / kRows * block_bytes;
-  const std::uint8_t* token_blocks = p.operand + piece.token / kTokens * token_block_bytes<Codes>(p.cols);
-  for (Sums& sums : w.sums) sums.spilled = false;
-  for (std::size_t s = 0; s < Codes::n_passes(p.cols); ++s, codes += Codes::kPassBytes) {
-    find_panel_entries<Codes>(codes, block_bytes, padded_rows, w.entries);
-    for (std::size_t t = 0; t < piece.n_tokens; t += kTokens) {
-      const auto add = piece.n_tokens - t <= kTokens / 2 ? add_block_pass<HalfTokens, Codes> : add_block_pass<L, Codes>;
-      const std::size_t b = t / kTokens;
-      add(token_blocks + b * token_block_bytes<Codes>(p.cols), p.cols, s, padded_rows, w, w.sums[b]);
-    }
-  }
-  for (std::size_t t = 0; t < piece.n_tokens; t += kTokens) {
-    const std::size_t n = piece.n_tokens - t < kTokens ? piece.n_tokens - t : kTokens;
-    give_sums(w.sums[t / kTokens], piece, piece.token + t, n, p.sink);
-  }
-}
-
-/// A table is worth making for a panel of rows, and finding entries for two token blocks.
-Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) {
-  return {kMaxPanelRows, kBlocksTogether * kTokens};
-}
+/// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
+Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kMaxPanelRows, kTokens}; }
 
 template <class L, class Codes>
 void prompt_multiply(const TernaryProduct& p) {
-  Workspace w = workspace_in(p.scratch);
-  constexpr std::size_t kPieceTokens = kBlocksTogether * kTokens;
   const std::size_t n_rows = p.row_end - p.row_begin;
   const std::size_t n_panels = (n_rows + kMaxPanelRows - 1) / kMaxPanelRows;
-  const std::size_t panel_rows = (n_rows + n_panels * kRows - 1) / (n_panels * kRows) * kRows;
+  const std::size_t panel_rows = (n_rows + n_panels * kRows - 1) / (n_panels * kRows) * kRows;  // all about as long
   for (std::size_t row = p.row_begin; row < p.row_end; row += panel_rows) {
-    for (std::size_t t = p.token_begin; t < p.token_end; t += kPieceTokens) {
+    for (std::size_t t = p.token_begin; t < p.token_end; t += kTokens) {
       const Piece piece = {.row = row,
                            .n_rows = p.row_end - row < panel_rows ? p.row_end - row : panel_rows,
                            .token = t,
-                           .n_tokens = p.token_end - t < kPieceTokens ? p.token_end - t : kPieceTokens};
-      multiply_piece<L, Codes>(p, piece, w);
+                           .n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens};
+      const auto sum = piece.n_tokens <= kTokens / 2 ? sum_panel<HalfTokens, Codes> : sum_panel<L, Codes>;
+      Panel panel = panel_in(p.scratch, piece.n_rows);
+      sum(p.weights + row / kRows * Codes::block_bytes(p.cols),
+          p.operand + t / kTokens * token_block_bytes<Codes>(p.cols), p.cols, panel);
+      give_sums(panel, piece, p.sink);
     }
   }
 }

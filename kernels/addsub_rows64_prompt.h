@@ -32,7 +32,7 @@ struct Rows64Codes {
     return V::add8(V::look_up(kFirst, V::low_nibbles(v)), V::look_up(kSecond, V::high_nibbles(v))).for_interleaving();
   }
 
-  static void find_entries(const std::uint8_t* codes, Entries entries) {
+  static void find_entries(const std::uint8_t* codes, Entries& entries) {
     for (std::size_t i = 0; i < kRows; i += V::kBytes) {
       V quads[kPassQuads];
       for (std::size_t g = 0; g < kPassQuads; ++g) quads[g] = patterns(codes + g * rows64::kRows + i);

@@ -16,6 +16,9 @@ namespace {
 
 // Best first. A new kernel is a file, a line in CMakeLists.txt and a line here; the tests find it by themselves.
 constexpr const TernaryKernel* kTernaryKernels[] = {
+#ifdef TERN_HAVE_AVX512VBMI
+    &kAddSubAvx512Vbmi,
+#endif
 #ifdef TERN_HAVE_AVX512
     &kAddSubAvx512,
 #endif
@@ -27,9 +30,6 @@ constexpr const TernaryKernel* kTernaryKernels[] = {
 #endif
 #ifdef TERN_HAVE_AVX2
     &kDotAvx2,
-#endif
-#ifdef TERN_HAVE_AVX512VBMI
-    &kAddSubAvx512Vbmi,
 #endif
     &kReference,
 };

@@ -1,137 +1,83 @@
 #pragma once
 
-// Prompts by tables over tokens (the "method of the four Russians"), for any vector width. Included by the add/subtract
-// kernels, each of which gives its vectors as a class L; all names are local to the including file (see kernels.h).
+// Prompts by tables over tokens (the "method of the four Russians"), for any vector width and layout. Included by the
+// add/subtract kernels; all names are local to the including file (see kernels.h).
 //
-// For a group of four columns there are 81 patterns of signs. Their sums are tabulated for 32 tokens at once; then
-// every row of the group costs one load and one 16-bit addition for 4 * 32 = 128 multiply-adds:
+// For four columns (a quad) there are 81 patterns of signs. Their sums are tabulated for 32 tokens at once; then every
+// row costs one load and one 16-bit addition for 4 * 32 = 128 multiply-adds:
 //
-//     table of a group   | pattern 0: 32 x int16 | pattern 1: 32 x int16 | ... | pattern 80 |    81 x 64 B
+//     table of a quad    | pattern 0: 32 x int16 | pattern 1: 32 x int16 | ... | pattern 80 |    81 x 64 B
 //     pattern            (t0 + 1) + 3 (t1 + 1) + 9 (t2 + 1) + 27 (t3 + 1)
 //
 // Blocks of at most 16 tokens use the first half of every entry, with the class HalfTokens.
 //
-// A pass covers six groups, whose tables (30 KB) stay in the first cache while all rows go by.
+// A pass covers five or six quads, whose tables (26 or 31 KB) stay in the first cache while a panel of rows goes by. A
+// row then costs about one load with addition a cycle: its entries, and its sums of 16 bits, which live in the second
+// cache between passes. Next to that count the codes, which are fetched from all over the matrix (hence the prefetches)
+// and sorted by rows.
+//
+// A kernel chooses its vectors by a class L of 16-bit sums (see HalfTokens) and its layout by a class Codes:
+//
+//     Codes::kPassQuads                     quads of a pass, 5 or 6
+//     Codes::kPassBytes                     bytes of a pass in a block of 64 rows; passes follow each other
+//     Codes::n_passes(cols)
+//     Codes::block_bytes(cols)
+//     Codes::padded_cols(cols)              columns with their padding
+//     Codes::quad(cols, pass, i)            the columns of quad `i` of a pass
+//     Codes::find_entries(codes, entries)   where the entries of a block's rows lie in the tables of a pass
 
 #include <immintrin.h>
 
 #include <cstring>
 
-#include "kernels/layout_rows64.h"
+#include "kernels/addsub_prompt_operand.h"
 
 namespace tern::kernels {
 namespace {
 
-constexpr std::size_t kTokens = 32;                                  // of a token block
-constexpr std::size_t kPassGroups = rows64::kGroupsPadding;          // 6
-constexpr std::size_t kPassCols = kPassGroups * rows64::kGroupCols;  // 24
-constexpr std::size_t kPatterns = 81;                                // 3^4
-constexpr std::size_t kEntryBytes = kTokens * sizeof(std::int16_t);  // 64
-constexpr std::size_t kPatternsBytes = kPatterns * kEntryBytes;      // 5184, the table of a group
+constexpr std::size_t kRows = 64;                                // of a row block
+constexpr std::size_t kPatterns = 81;                            // 3^4
+constexpr std::size_t kPatternsBytes = kPatterns * kEntryBytes;  // 5184, the table of a quad
+constexpr int kEntryShift = 6;                                   // from a pattern to its entry's offset
+static_assert(kEntryBytes == std::size_t{1} << kEntryShift);
 static_assert(kPatternsBytes <= 65536, "offsets into a table are kept in 16 bits");
 
-constexpr std::size_t kPanelBlocks = 64;  // row blocks that share a table: more amortise it, fewer stay in cache
-constexpr std::size_t kPanelRows = kPanelBlocks * rows64::kRows;
+constexpr std::size_t kMaxPassQuads = 6;
+constexpr std::size_t kMaxPanelRows = 2560;  // that share a table: more amortise it, fewer stay in the second cache
 
-// --- operand ----------------------------------------------------------------------------------------------------
-//
-//     operand       | token block 0 | token block 1 | ...
-//     token block   | columns: (padded cols, 32 tokens) int16 | spill: one byte per pass, padded to 64 |
-//
-// A row's 16-bit sums may go on as long as no token's sum of |x| passes 32767, whatever the signs: `spill` tells after
-// which passes they must be added to the 32-bit sums. It is set after the last pass too.
-
-[[nodiscard]] inline std::size_t n_passes(std::size_t cols) { return rows64::n_groups(cols) / kPassGroups; }
-[[nodiscard]] inline std::size_t columns_bytes(std::size_t cols) { return n_passes(cols) * kPassCols * kEntryBytes; }
-[[nodiscard]] inline std::size_t token_block_bytes(std::size_t cols) {
-  return columns_bytes(cols) + (n_passes(cols) + 63) / 64 * 64;
-}
-
-std::size_t prompt_operand_bytes(std::size_t n_tokens, std::size_t cols) {
-  return (n_tokens + kTokens - 1) / kTokens * token_block_bytes(cols);
-}
-
-/// Transposes 8 tokens x 8 columns, `stride` bytes from token to token, to int16 (8 columns, kTokens).
-inline void transpose_tokens(const std::int8_t* x, std::size_t stride, std::int16_t* columns) {
-  __m128i v[8];
-  for (std::size_t t = 0; t < 8; ++t) {
-    v[t] = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + t * stride)));
-  }
-  // Three rounds of "interleave register i with register i + 4" transpose 8 x 8.
-  for (int round = 0; round < 3; ++round) {
-    __m128i w[8];
-    for (std::size_t i = 0; i < 4; ++i) {
-      w[2 * i] = _mm_unpacklo_epi16(v[i], v[i + 4]);
-      w[2 * i + 1] = _mm_unpackhi_epi16(v[i], v[i + 4]);
-    }
-    std::memcpy(v, w, sizeof v);
-  }
-  for (std::size_t c = 0; c < 8; ++c) {
-    _mm_store_si128(reinterpret_cast<__m128i*>(columns + c * kTokens), v[c]);
-  }
-}
-
-/// A part of x, (n_tokens, cols) with `stride` bytes from token to token; what lies beyond counts as zero.
-struct TokenTile {
-  const std::int8_t* x;
-  std::size_t stride;
-  std::size_t n_tokens;
-  std::size_t cols;
+/// Offsets of the entries of a block's rows in the tables of a pass, 16 bits each, lowest bits first.
+struct Entries {
+  std::uint64_t fours[kRows];  // of quads 0 .. 3
+  std::uint32_t rest[kRows];   // of quad 4 and, if there is one, 5
 };
 
-/// Transposes tokens [t, t + 8) and columns [c, c + 8) of a tile, which may reach beyond it.
-inline void transpose_part(const TokenTile& tile, std::size_t t, std::size_t c, std::int16_t* columns) {
-  std::int16_t* out = columns + c * kTokens + t;
-  if (t + 8 <= tile.n_tokens && c + 8 <= tile.cols) {
-    transpose_tokens(tile.x + t * tile.stride + c, tile.stride, out);
-    return;
-  }
-  std::int8_t part[8 * 8] = {};
-  for (std::size_t i = 0; t + i < tile.n_tokens && i < 8; ++i) {
-    for (std::size_t j = 0; c + j < tile.cols && j < 8; ++j) {
-      part[i * 8 + j] = tile.x[(t + i) * tile.stride + c + j];
-    }
-  }
-  transpose_tokens(part, 8, out);
+// --- entries ----------------------------------------------------------------------------------------------------
+
+/// Stores the offsets of four quads. patterns: (4), of as many rows as a vector has bytes; the rows in the order that
+/// interleaving straightens (see V::for_interleaving).
+template <class V>
+inline void store_fours(const V* patterns, std::uint64_t* fours) {
+  const V low01 = V::interleave8_low(patterns[0], patterns[1]);
+  const V high01 = V::interleave8_high(patterns[0], patterns[1]);
+  const V low23 = V::interleave8_low(patterns[2], patterns[3]);
+  const V high23 = V::interleave8_high(patterns[2], patterns[3]);
+  constexpr std::size_t kStep = V::kBytes / 4;  // rows
+  V::interleave16_low(low01, low23).store_shifted(fours, kEntryShift);
+  V::interleave16_high(low01, low23).store_shifted(fours + kStep, kEntryShift);
+  V::interleave16_low(high01, high23).store_shifted(fours + 2 * kStep, kEntryShift);
+  V::interleave16_high(high01, high23).store_shifted(fours + 3 * kStep, kEntryShift);
 }
 
-/// Decides after which passes the 16-bit sums are spilled.
-inline void plan_spills(const std::int16_t* columns, std::size_t passes, std::uint8_t* spill) {
-  static_assert(32767 + kPassCols * 127 <= 65535, "one more pass would overflow the 16-bit bounds");
-  __m256i bound[2] = {};  // per token: sum of |x| since the last spill, <= 32767
-  for (std::size_t s = 0; s < passes; ++s, columns += kPassCols * kTokens) {
-    __m256i pass[2] = {};
-    for (std::size_t i = 0; i < 2 * kPassCols; ++i) {
-      const __m256i x = _mm256_load_si256(reinterpret_cast<const __m256i*>(columns) + i);
-      pass[i % 2] = _mm256_add_epi16(pass[i % 2], _mm256_abs_epi16(x));
-    }
-    const __m256i sum[2] = {_mm256_add_epi16(bound[0], pass[0]), _mm256_add_epi16(bound[1], pass[1])};
-    // Above 32767 is negative as int16: the sign bits of the odd bytes tell.
-    const auto above = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(sum[0], sum[1]))) & 0xAAAAAAAAU;
-    if (above != 0) {  // never in the first pass: 24 * 127 = 3048
-      spill[s - 1] = 1;
-    }
-    bound[0] = above != 0 ? pass[0] : sum[0];
-    bound[1] = above != 0 ? pass[1] : sum[1];
-    spill[s] = s + 1 == passes;
-  }
-}
-
-/// Parts share the token blocks.
-void prompt_prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part, std::size_t n_parts,
-                    std::uint8_t* operand) {
-  const std::size_t n_blocks = (n_tokens + kTokens - 1) / kTokens;
-  for (std::size_t b = n_blocks * part / n_parts; b < n_blocks * (part + 1) / n_parts; ++b) {
-    const TokenTile tile = {x + b * kTokens * cols, cols, n_tokens - b * kTokens, cols};
-    std::uint8_t* out = operand + b * token_block_bytes(cols);
-    auto* columns = reinterpret_cast<std::int16_t*>(out);
-    for (std::size_t c = 0; c < n_passes(cols) * kPassCols; c += 8) {
-      for (std::size_t t = 0; t < kTokens; t += 8) {
-        transpose_part(tile, t, c, columns);
-      }
-    }
-    plan_spills(columns, n_passes(cols), out + columns_bytes(cols));
-  }
+/// Stores the offsets of two quads.
+template <class V>
+inline void store_twos(V first, V second, std::uint32_t* twos) {
+  const V low = V::interleave8_low(first, second);
+  const V high = V::interleave8_high(first, second);
+  constexpr std::size_t kStep = V::kBytes / 4;  // rows
+  V::shift_left(V::interleave8_low(low, V::zero()), kEntryShift).store(twos);
+  V::shift_left(V::interleave8_high(low, V::zero()), kEntryShift).store(twos + kStep);
+  V::shift_left(V::interleave8_low(high, V::zero()), kEntryShift).store(twos + 2 * kStep);
+  V::shift_left(V::interleave8_high(high, V::zero()), kEntryShift).store(twos + 3 * kStep);
 }
 
 // --- product ----------------------------------------------------------------------------------------------------
@@ -145,6 +91,11 @@ struct HalfTokens {
   void store(std::int16_t* p) const { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
   static HalfTokens add(HalfTokens a, HalfTokens b) { return {_mm256_add_epi16(a.v, b.v)}; }
   static HalfTokens sub(HalfTokens a, HalfTokens b) { return {_mm256_sub_epi16(a.v, b.v)}; }
+  /// Whether no lane of add() overflows.
+  static bool fits(HalfTokens a, HalfTokens b) {
+    const __m256i same = _mm256_cmpeq_epi16(_mm256_add_epi16(a.v, b.v), _mm256_adds_epi16(a.v, b.v));
+    return _mm256_movemask_epi8(same) == -1;
+  }
   /// Adds to 16 sums of 32 bits.
   void add_to(std::int32_t* p) const {
     auto* sums = reinterpret_cast<__m256i*>(p);
@@ -157,26 +108,26 @@ struct HalfTokens {
 
 /// Tables and sums of one panel of rows and one token block, all in the thread's scratch.
 struct Panel {
-  std::uint8_t* tables;    // (kPassGroups, kPatterns, kTokens) int16
-  std::int16_t* narrow;    // (kPanelRows, kTokens): sums since the last spill
-  std::int32_t* wide;      // (kPanelRows, kTokens): sums before it
-  std::uint16_t* offsets;  // (kPassGroups, 64): bytes from a group's table to the entry of each row of a block
+  std::uint8_t* tables;  // (kPassQuads, kPatterns, kTokens) int16
+  std::int16_t* narrow;  // (rows, kTokens): sums since the last spill
+  std::int32_t* wide;    // (rows, kTokens): sums before it, when `spilled`
+  std::size_t n_rows;    // a multiple of 64
+  bool spilled;
 };
 
-constexpr std::size_t kTablesScratch = (kPassGroups * kPatternsBytes + 63) / 64 * 64;
-constexpr std::size_t kNarrowScratch = kPanelRows * kTokens * sizeof(std::int16_t);
-constexpr std::size_t kWideScratch = kPanelRows * kTokens * sizeof(std::int32_t);
-constexpr std::size_t kOffsetsScratch = kPassGroups * rows64::kRows * sizeof(std::uint16_t);
+constexpr std::size_t kTablesScratch = (kMaxPassQuads * kPatternsBytes + 63) / 64 * 64;
+constexpr std::size_t kNarrowScratch = kMaxPanelRows * kTokens * sizeof(std::int16_t);
+constexpr std::size_t kWideScratch = kMaxPanelRows * kTokens * sizeof(std::int32_t);
 
-std::size_t prompt_scratch_bytes(std::size_t /*cols*/) {
-  return kTablesScratch + kNarrowScratch + kWideScratch + kOffsetsScratch;
-}
+std::size_t prompt_scratch_bytes(std::size_t /*cols*/) { return kTablesScratch + kNarrowScratch + kWideScratch; }
 
-inline Panel panel_in(std::uint8_t* scratch) {
+inline Panel panel_in(std::uint8_t* scratch, std::size_t n_rows) {
   std::uint8_t* narrow = scratch + kTablesScratch;
-  std::uint8_t* wide = narrow + kNarrowScratch;
-  return {scratch, reinterpret_cast<std::int16_t*>(narrow), reinterpret_cast<std::int32_t*>(wide),
-          reinterpret_cast<std::uint16_t*>(wide + kWideScratch)};
+  return {.tables = scratch,
+          .narrow = reinterpret_cast<std::int16_t*>(narrow),
+          .wide = reinterpret_cast<std::int32_t*>(narrow + kNarrowScratch),
+          .n_rows = (n_rows + kRows - 1) / kRows * kRows,
+          .spilled = false};
 }
 
 /// Signs -1, 0, 1 times x, for code 0, 1, 2.
@@ -185,13 +136,14 @@ inline L signed_by(std::size_t code, L x) {
   return code == 0 ? L::sub(L::zero(), x) : code == 1 ? L::zero() : x;
 }
 
-/// Tabulates the 81 sums of four columns. columns: (4, kTokens).
+/// Tabulates the 81 sums of four columns. columns: (padded cols, kTokens).
 template <class L>
-void make_patterns(const std::int16_t* columns, std::uint8_t* table) {
-  const L x0 = L::load(columns);
-  const L x1 = L::load(columns + kTokens);
-  const L x2 = L::load(columns + 2 * kTokens);
-  const L x3 = L::load(columns + 3 * kTokens);
+void make_patterns(const std::int16_t* columns, Quad quad, std::uint8_t* table) {
+  const std::int16_t* first_column = columns + quad.first * kTokens;
+  const L x0 = L::load(first_column);
+  const L x1 = L::load(first_column + quad.stride * kTokens);
+  const L x2 = L::load(first_column + 2 * quad.stride * kTokens);
+  const L x3 = L::load(first_column + 3 * quad.stride * kTokens);
   L first[9];  // the sums of the first two columns
   for (std::size_t i = 0; i < 9; ++i) {
     first[i] = L::add(signed_by(i % 3, x0), signed_by(i / 3, x1));
@@ -204,93 +156,88 @@ void make_patterns(const std::int16_t* columns, std::uint8_t* table) {
   }
 }
 
-/// Turns the codes of one pass of a block, (6, 64) bytes of four 2-bit fields, into offsets of table entries.
-inline void find_entries(const std::uint8_t* codes, std::uint16_t* offsets) {
-  // Nibble (t0 + 1) | (t1 + 1) << 2 to base three, times 1 for the first two columns and times 9 for the others.
-  const __m256i first = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 0, 0, 0, 0));
-  const __m256i second =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 9, 18, 0, 27, 36, 45, 0, 54, 63, 72, 0, 0, 0, 0, 0));
-  const __m256i nibble = _mm256_set1_epi8(15);
-  for (std::size_t i = 0; i < kPassGroups * rows64::kRows; i += 32) {
-    const __m256i v = _mm256_load_si256(reinterpret_cast<const __m256i*>(codes + i));
-    const __m256i low = _mm256_shuffle_epi8(first, _mm256_and_si256(v, nibble));
-    const __m256i high = _mm256_shuffle_epi8(second, _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
-    const __m256i pattern = _mm256_add_epi8(low, high);
-    static_assert(kEntryBytes == 1U << 6U);
-    auto* out = reinterpret_cast<__m256i*>(offsets + i);
-    _mm256_store_si256(out, _mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm256_castsi256_si128(pattern)), 6));
-    _mm256_store_si256(out + 1, _mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm256_extracti128_si256(pattern, 1)), 6));
-  }
-}
-
-/// What a pass does with the 16-bit sums.
-struct PassMode {
-  bool start;  ///< they begin at zero: the pass before has spilled
-  bool spill;  ///< they end up in the 32-bit sums
-};
-
-/// Adds one pass to the sums of one block's 64 rows. narrow, wide: (64, kTokens).
-template <class L, bool kStart, bool kSpill>
-void add_pass(const std::uint8_t* tables, const std::uint16_t* offsets, std::int16_t* narrow, std::int32_t* wide) {
-  for (std::size_t r = 0; r < rows64::kRows; ++r) {
-    L sum = kStart ? L::zero() : L::load(narrow + r * kTokens);
-    for (std::size_t g = 0; g < kPassGroups; ++g) {
-      const std::uint8_t* entry = tables + g * kPatternsBytes + offsets[g * rows64::kRows + r];
-      sum = L::add(sum, L::load(reinterpret_cast<const std::int16_t*>(entry)));
-    }
-    if constexpr (kSpill) {
-      sum.add_to(wide + r * kTokens);
-    } else {
-      sum.store(narrow + r * kTokens);
-    }
-  }
+/// Takes the lowest 16 bits off.
+template <class Offsets>
+inline std::size_t take_offset(Offsets& offsets) {
+  const std::size_t offset = offsets & 0xFFFFU;
+  offsets >>= 16U;
+  return offset;
 }
 
 template <class L>
-void add_pass(const Panel& panel, std::size_t block, PassMode mode) {
-  std::int16_t* narrow = panel.narrow + block * rows64::kRows * kTokens;
-  std::int32_t* wide = panel.wide + block * rows64::kRows * kTokens;
-  const auto add = mode.start ? (mode.spill ? add_pass<L, true, true> : add_pass<L, true, false>)
-                              : (mode.spill ? add_pass<L, false, true> : add_pass<L, false, false>);
-  add(panel.tables, panel.offsets, narrow, wide);
+inline L add_entry(L sum, const std::uint8_t* table, std::size_t offset) {
+  const L entry = L::load(reinterpret_cast<const std::int16_t*>(table + offset));
+#ifdef TERN_DCHECKS
+  if (!L::fits(sum, entry)) __builtin_trap();  // plan_spills() has proven that it fits
+#endif
+  return L::add(sum, entry);
 }
 
-/// Fetches the codes that a pass needs of a block ahead of time: blocks lie too far apart for the hardware to guess.
-inline void prefetch_pass(const std::uint8_t* codes) {
-  for (std::size_t g = 0; g < kPassGroups; ++g) {
-    _mm_prefetch(codes + g * rows64::kRows, _MM_HINT_T0);
+/// Adds one pass to the 16-bit sums of a block's rows, which begin at zero when kStart. narrow: (64, kTokens).
+template <class L, std::size_t kQuads, bool kStart>
+void add_pass(const std::uint8_t* tables, const Entries& entries, std::int16_t* narrow) {
+  for (std::size_t r = 0; r < kRows; ++r, narrow += kTokens) {
+    L sum = kStart ? L::zero() : L::load(narrow);
+    std::uint64_t fours = entries.fours[r];
+    std::uint32_t rest = entries.rest[r];
+    for (std::size_t i = 0; i < kQuads; ++i) {
+      const std::size_t offset = i < 4 ? take_offset(fours) : take_offset(rest);
+      sum = add_entry(sum, tables + i * kPatternsBytes, offset);
+    }
+    sum.store(narrow);
   }
 }
 
-/// Sums `n_blocks` row blocks over all columns for one token block. weights: the first of the blocks.
+/// Moves the 16-bit sums of a panel into the 32-bit ones.
 template <class L>
-void sum_panel(const std::uint8_t* weights, const std::uint8_t* token_block, std::size_t cols, std::size_t n_blocks,
-               const Panel& panel) {
+void spill_sums(Panel& panel) {
+  const std::size_t n = panel.n_rows * kTokens;
+  if (!panel.spilled) std::memset(panel.wide, 0, n * sizeof *panel.wide);
+  for (std::size_t i = 0; i < n; i += kTokens) {
+    L::load(panel.narrow + i).add_to(panel.wide + i);
+  }
+  panel.spilled = true;
+}
+
+/// Adds one pass to the 16-bit sums of a panel, which begin at zero when `start`. codes: of the first block's pass.
+template <class L, class Codes>
+void add_panel_pass(const std::uint8_t* codes, std::size_t block_bytes, bool start, const Panel& panel) {
+  const auto add = start ? add_pass<L, Codes::kPassQuads, true> : add_pass<L, Codes::kPassQuads, false>;
+  for (std::size_t r = 0; r < panel.n_rows; r += kRows, codes += block_bytes) {
+    // Blocks lie too far apart for the hardware to guess: fetch the next one's codes, and those of this one's next pass
+    // into the second cache.
+    for (std::size_t i = 0; i < Codes::kPassBytes; i += 64) {
+      _mm_prefetch(codes + block_bytes + i, _MM_HINT_T0);
+      _mm_prefetch(codes + Codes::kPassBytes + i, _MM_HINT_T1);
+    }
+    alignas(64) Entries entries;
+    Codes::find_entries(codes, entries);
+    add(panel.tables, entries, panel.narrow + r * kTokens);
+  }
+}
+
+/// Sums a panel over all columns for one token block. codes: the first of its row blocks.
+template <class L, class Codes>
+void sum_panel(const std::uint8_t* codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel) {
   const auto* columns = reinterpret_cast<const std::int16_t*>(token_block);
-  const std::uint8_t* spill = token_block + columns_bytes(cols);
-  std::memset(panel.wide, 0, n_blocks * rows64::kRows * kTokens * sizeof *panel.wide);
-  PassMode mode = {.start = true, .spill = false};
-  for (std::size_t s = 0; s < n_passes(cols); ++s) {
-    for (std::size_t g = 0; g < kPassGroups; ++g) {
-      make_patterns<L>(columns + (s * kPassGroups + g) * rows64::kGroupCols * kTokens,
-                       panel.tables + g * kPatternsBytes);
+  const std::uint8_t* spill = token_block + columns_bytes<Codes>(cols);
+  for (std::size_t s = 0; s < Codes::n_passes(cols); ++s, codes += Codes::kPassBytes) {
+    for (std::size_t i = 0; i < Codes::kPassQuads; ++i) {
+      make_patterns<L>(columns, Codes::quad(cols, s, i), panel.tables + i * kPatternsBytes);
     }
-    mode.spill = spill[s] != 0;
-    const std::uint8_t* codes = weights + s * kPassGroups * rows64::kRows;
-    for (std::size_t b = 0; b < n_blocks; ++b, codes += rows64::block_bytes(cols)) {
-      prefetch_pass(codes + 2 * rows64::block_bytes(cols));
-      find_entries(codes, panel.offsets);
-      add_pass<L>(panel, b, mode);
-    }
-    mode.start = mode.spill;
+    if (spill[s] != 0) spill_sums<L>(panel);
+    add_panel_pass<L, Codes>(codes, Codes::block_bytes(cols), s == 0 || spill[s] != 0, panel);
   }
 }
 
-/// Transposes 8 rows x 8 tokens of sums. sums: (8 rows, kTokens); out: (8 tokens, `stride`).
-inline void transpose_sums(const std::int32_t* sums, std::int32_t* out, std::size_t stride) {
+/// Transposes 8 rows x 8 tokens of sums, from element `at` on. out: (8 tokens, `stride`).
+inline void transpose_sums(const Panel& panel, std::size_t at, std::int32_t* out, std::size_t stride) {
   __m256i v[8];
-  for (std::size_t r = 0; r < 8; ++r) {
-    v[r] = _mm256_load_si256(reinterpret_cast<const __m256i*>(sums + r * kTokens));
+  for (std::size_t r = 0; r < 8; ++r, at += kTokens) {
+    v[r] = _mm256_cvtepi16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.narrow + at)));
+    if (panel.spilled) {
+      v[r] = _mm256_add_epi32(v[r], _mm256_load_si256(reinterpret_cast<const __m256i*>(panel.wide + at)));
+    }
   }
   // Two rounds of "interleave register i with register i + 4" transpose within the 128-bit lanes ...
   for (int round = 0; round < 2; ++round) {
@@ -310,38 +257,47 @@ inline void transpose_sums(const std::int32_t* sums, std::int32_t* out, std::siz
   }
 }
 
-/// Hands the sums of a panel's first `n_rows` rows and `n_tokens` tokens to a sink. wide: (rows, kTokens).
-inline void give_sums(const std::int32_t* wide, std::size_t row, std::size_t n_rows, std::size_t token,
-                      std::size_t n_tokens, const SumSink& sink) {
-  for (std::size_t r = 0; r < n_rows; r += rows64::kRows, wide += rows64::kRows * kTokens) {
-    alignas(64) std::int32_t sums[kTokens * rows64::kRows];  // (kTokens, 64)
-    for (std::size_t i = 0; i < rows64::kRows; i += 8) {
-      for (std::size_t t = 0; t < n_tokens; t += 8) {
-        transpose_sums(wide + i * kTokens + t, sums + t * rows64::kRows + i, rows64::kRows);
+/// Rows and tokens of a product that one panel sums.
+struct Piece {
+  std::size_t row, n_rows;
+  std::size_t token, n_tokens;
+};
+
+/// Hands the sums of a panel to a sink.
+inline void give_sums(const Panel& panel, const Piece& piece, const SumSink& sink) {
+  for (std::size_t r = 0; r < piece.n_rows; r += kRows) {
+    alignas(64) std::int32_t sums[kTokens * kRows];  // (kTokens, 64)
+    for (std::size_t i = 0; i < kRows; i += 8) {
+      for (std::size_t t = 0; t < piece.n_tokens; t += 8) {
+        transpose_sums(panel, (r + i) * kTokens + t, sums + t * kRows + i, kRows);
       }
     }
-    const std::size_t n = n_rows - r < rows64::kRows ? n_rows - r : rows64::kRows;
-    for (std::size_t t = 0; t < n_tokens; ++t) {
-      sink.take(sink.context, token + t, row + r, n, sums + t * rows64::kRows);
+    const std::size_t n = piece.n_rows - r < kRows ? piece.n_rows - r : kRows;
+    for (std::size_t t = 0; t < piece.n_tokens; ++t) {
+      sink.take(sink.context, piece.token + t, piece.row + r, n, sums + t * kRows);
     }
   }
 }
 
 /// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
-Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kPanelRows, kTokens}; }
+Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kMaxPanelRows, kTokens}; }
 
-template <class L>
+template <class L, class Codes>
 void prompt_multiply(const TernaryProduct& p) {
-  const Panel panel = panel_in(p.scratch);
-  for (std::size_t row = p.row_begin; row < p.row_end; row += kPanelRows) {
-    const std::size_t n_rows = p.row_end - row < kPanelRows ? p.row_end - row : kPanelRows;
-    const std::size_t n_blocks = (n_rows + rows64::kRows - 1) / rows64::kRows;
-    const std::uint8_t* weights = p.weights + row / rows64::kRows * rows64::block_bytes(p.cols);
+  const std::size_t n_rows = p.row_end - p.row_begin;
+  const std::size_t n_panels = (n_rows + kMaxPanelRows - 1) / kMaxPanelRows;
+  const std::size_t panel_rows = (n_rows + n_panels * kRows - 1) / (n_panels * kRows) * kRows;  // all about as long
+  for (std::size_t row = p.row_begin; row < p.row_end; row += panel_rows) {
     for (std::size_t t = p.token_begin; t < p.token_end; t += kTokens) {
-      const std::size_t n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens;
-      const auto sum = n_tokens <= kTokens / 2 ? sum_panel<HalfTokens> : sum_panel<L>;
-      sum(weights, p.operand + t / kTokens * token_block_bytes(p.cols), p.cols, n_blocks, panel);
-      give_sums(panel.wide, row, n_rows, t, n_tokens, p.sink);
+      const Piece piece = {.row = row,
+                           .n_rows = p.row_end - row < panel_rows ? p.row_end - row : panel_rows,
+                           .token = t,
+                           .n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens};
+      const auto sum = piece.n_tokens <= kTokens / 2 ? sum_panel<HalfTokens, Codes> : sum_panel<L, Codes>;
+      Panel panel = panel_in(p.scratch, piece.n_rows);
+      sum(p.weights + row / kRows * Codes::block_bytes(p.cols),
+          p.operand + t / kTokens * token_block_bytes<Codes>(p.cols), p.cols, panel);
+      give_sums(panel, piece, p.sink);
     }
   }
 }

@@ -50,6 +50,7 @@ struct UnpackedStrip {
   static constexpr std::size_t kRows = kStripRows;
   static constexpr std::size_t kTokens = kBlockTokens;
   static constexpr std::size_t kChunkCols = 640;
+  static_assert(kChunkCols % e5::kSpanCols == 0 && kChunkCols % tile16x4::kStepCols == 0);
   static constexpr std::size_t kGroupTokens = 128 / kBlockTokens * kBlockTokens;
 
   static std::size_t scratch_bytes(std::size_t cols) {

@@ -48,7 +48,7 @@ struct DotOperand {
     return n_tokens / kTokens * block_bytes(kTokens, cols) + (rest > 0 ? block_bytes(rest, cols) : 0);
   }
 
-  /// The block whose first token is `token`, a multiple of kTokens.
+  /// The block that holds token `token`.
   static const std::uint8_t* block(const std::uint8_t* operand, std::size_t token, std::size_t cols) {
     return operand + token / kTokens * block_bytes(kTokens, cols);
   }

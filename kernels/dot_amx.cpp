@@ -27,9 +27,12 @@ static_assert((2 + 1) * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane 
 constexpr std::size_t kStripRows = 2 * kTileRows;                    // half of a block of the layout
 constexpr std::size_t kQuadBytes = e5::kGroupsTogether * e5::kRows;  // four groups of a block
 
-// Weights of a single strip are fetched this far ahead, this many lines for every tile instruction of a span.
+// Where a block is decoded once only, a span is fetched into the second cache this far ahead: one half while the span
+// here is decoded, the other while it is multiplied, so that memory is never idle.
 constexpr std::size_t kAheadBytes = 16384;
-constexpr std::size_t kSpanLines = (e5::kSpanGroups + e5::kGroupCols - 1) / e5::kGroupCols;
+constexpr std::size_t kQuadLines = 2;  // while four groups are decoded
+constexpr std::size_t kHalfLines = e5::kSpanGroups / e5::kGroupsTogether * kQuadLines;
+constexpr std::size_t kDigitLines = (kHalfLines + e5::kGroupCols - 1) / e5::kGroupCols;
 
 // --- decoding ---------------------------------------------------------------------------------------------------
 
@@ -72,12 +75,17 @@ class Decoder {
 
 /// Decodes a span of `n_groups` groups for kRowTiles x 16 rows: all of a block, or its half `half`.
 ///
-/// tiles: (5 digits, kRowTiles) tiles. Lines beyond the groups are left as they are: they meet zeros.
+/// ahead: what to fetch meanwhile, for a whole block; tiles: (5 digits, kRowTiles) tiles. Lines beyond the groups are
+/// left as they are: they meet zeros.
 template <int kRowTiles>
-void decode_span(const std::uint8_t* weights, std::size_t half, std::size_t n_groups, std::uint8_t* tiles) {
+void decode_span(const std::uint8_t* weights, const std::uint8_t* ahead, std::size_t half, std::size_t n_groups,
+                 std::uint8_t* tiles) {
   constexpr std::size_t kStride = kRowTiles * kTileBytes;  // from digit to digit
   const Decoder decoder;
   for (std::size_t g = 0; g < n_groups; g += e5::kGroupsTogether, weights += kQuadBytes, tiles += kLineBytes) {
+    if constexpr (kRowTiles == 4) {
+      for (std::size_t i = 0; i < kQuadLines; ++i, ahead += kLineBytes) _mm_prefetch(ahead, _MM_HINT_T1);
+    }
     __m512i v[e5::kGroupsTogether];
     for (std::size_t i = 0; i < e5::kGroupsTogether; ++i) v[i] = _mm512_load_si512(weights + i * e5::kRows);
     if (kRowTiles == 4 || half == 0) {
@@ -200,12 +208,14 @@ void multiply_few(const TernaryProduct& p, Scratch& scratch) {
     const std::size_t half = row % e5::kRows / kStripRows;
     Beside beside = {ahead_of_strip(p, row, n_spans * e5::kGroupCols), outbox,
                      (kTokenTiles * kTileTokens + n_spans - 1) / n_spans};
-    if (kRowTiles == 4) beside.ahead = {weights + kAheadBytes, kSpanLines};
+    if (kRowTiles == 4) beside.ahead.n_lines = kDigitLines;
     SumTiles<kTokenTiles, kRowTiles>::load(Operand::first_sums(tokens.first, p.cols));
     TokenTiles x = {tokens.first + kTileBytes, tokens.stride};
     for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols, x.first += Operand::kSpanBytes) {
       const std::size_t n_groups = e5::span_groups(p.cols - col);
-      decode_span<kRowTiles>(weights, half, n_groups, scratch.panel);
+      const std::uint8_t* ahead = weights + kAheadBytes;
+      decode_span<kRowTiles>(weights, ahead, half, n_groups, scratch.panel);
+      if (kRowTiles == 4) beside.ahead.next = ahead + kHalfLines * kLineBytes;
       weights += n_groups * e5::kRows;
       add_span<kTokenTiles, kRowTiles>(x, scratch.panel, beside);
     }
@@ -225,7 +235,7 @@ const std::uint8_t* decode_chunk(const std::uint8_t* weights, std::size_t half, 
                                  std::uint8_t* panel) {
   for (std::size_t s = 0; s < chunk.n; ++s, panel += kStripSpanBytes) {
     const std::size_t n_groups = e5::span_groups(cols - (chunk.first + s) * e5::kSpanCols);
-    decode_span<2>(weights, half, n_groups, panel);
+    decode_span<2>(weights, weights, half, n_groups, panel);
     weights += n_groups * e5::kRows;
   }
   return weights;

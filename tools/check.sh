@@ -47,7 +47,7 @@ compare_logits() {
 }
 
 # logits_hash KERNEL COMMAND...: after a prompt that is long enough for every way to multiply
-logits_hash() { "${@:2}" logits -q --kernel "$1" --tokens "$(seq -s, 1 77)" -o - | sha256sum; }
+logits_hash() { "${@:2}" logits -q --kernel "$1" --tokens "$(seq -s, 1 77)" -o - | sha256sum | cut -d" " -f1; }
 
 steps=("$@")
 if [ ${#steps[@]} -eq 0 ]; then

@@ -142,6 +142,7 @@ TEST(Choose, TakesOnlyTablesOfTheForcedInstructionSet) {
     const Choice choice = choose("auto", usable_isa());
     EXPECT_LE(choice.steps.front().kernel->isa, isa);
     EXPECT_LE(choice.floats->isa, isa);
+    EXPECT_LE(choice.attention->isa, isa);
     for (const TernaryKernel* kernel : all_ternary_kernels()) {
       EXPECT_FALSE(kernel->family == choice.steps.front().kernel->family && kernel->isa <= isa &&
                    kernel->isa > choice.steps.front().kernel->isa)
@@ -149,6 +150,9 @@ TEST(Choose, TakesOnlyTablesOfTheForcedInstructionSet) {
     }
     for (const FloatKernels* table : all_float_kernels()) {
       EXPECT_FALSE(table->isa <= isa && table->isa > choice.floats->isa) << table->name << ", " << to_string(isa);
+    }
+    for (const AttentionKernels* table : all_attention_kernels()) {
+      EXPECT_FALSE(table->isa <= isa && table->isa > choice.attention->isa) << table->name << ", " << to_string(isa);
     }
   }
 }

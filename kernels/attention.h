@@ -37,7 +37,6 @@ struct AttentionTile {
   const std::uint8_t* values;    ///< (positions, value_dim)
   const float* key_scales;       ///< (positions, in whole blocks) factors of the keys; or null
   const float* value_scales;     ///< (positions, in whole blocks) factors of the values; or null
-  const std::uint8_t* next;      ///< keys that will be read after this chunk, a hint; null when chunks are in the cache
   float* weights;                ///< scratch, (kAttentionRows, kAttentionChunk)
   AttentionPart part;            ///< the result; rows that see nothing are left undefined
 };

@@ -33,29 +33,6 @@ struct AttentionImpl {
     return map<Isa>([](Floats x, Floats y, Floats z) { return Isa::fma(x, y, z); }, a, b, c);
   }
 
-  /// Memory that will be read next, as long as what is read now. It is asked for meanwhile, into L2: one ascending run,
-  /// whatever the order of the reads, which the hardware alone would not see coming. An address, not a pointer: it may
-  /// run past the end.
-  struct Ahead {
-    std::uintptr_t address;
-    std::size_t stride;  // 1; or 0: nothing to ask for, so the same bytes again and again
-    /// Asks for `bytes` bytes at step k of a loop that reads as many at every step.
-    template <std::size_t bytes>
-    void ask(std::size_t k) const {
-      constexpr std::size_t kLine = 64;
-      for_constants<(bytes + kLine - 1) / kLine>([&](auto line) {
-        __builtin_prefetch(reinterpret_cast<const void*>(address + k * bytes * stride + line * kLine), 0, 2);
-      });
-    }
-    [[nodiscard]] Ahead plus(std::size_t bytes) const { return {address + bytes * stride, stride}; }
-  };
-
-  /// While one half of a tile is computed, `memory` is asked for; unless everything is in the cache.
-  static Ahead ahead_of(const AttentionTile& in, const std::uint8_t* memory) {
-    if (in.next == nullptr) return {reinterpret_cast<std::uintptr_t>(in.weights), 0};
-    return {reinterpret_cast<std::uintptr_t>(memory), 1};
-  }
-
   /// Factors of rows: queries, each where it is, and weights, side by side.
   template <std::size_t n_rows>
   struct Queries {
@@ -70,11 +47,9 @@ struct AttentionImpl {
   /// Factors of lanes: group g of step k is at k * k_stride + g * group_stride, in elements.
   template <typename Element>
   struct Right {
-    static constexpr std::size_t kElementBytes = sizeof(Element);
     const Element* p;
     std::size_t k_stride;
     std::size_t group_stride;
-    Ahead ahead;
     Lanes operator()(std::size_t k, std::size_t group) const {
       return load<Isa>(p + k * k_stride + group * group_stride, Whole{});
     }
@@ -87,7 +62,6 @@ struct AttentionImpl {
     Lanes sums[n_rows][n_groups];
     for_constants<n_rows>([&](auto r) { for_constants<n_groups>([&](auto g) { sums[r][g] = start(r, g); }); });
     for (std::size_t k = 0; k < n; ++k) {
-      right.ahead.template ask<n_groups * kLanes * R::kElementBytes>(k);
       Lanes b[n_groups];
       for_constants<n_groups>([&](auto g) { b[g] = right(k, g); });
       for_constants<n_rows>([&](auto r) {
@@ -131,14 +105,12 @@ struct AttentionImpl {
     const std::size_t n_blocks = (in.n_visible[in.n_rows - 1] + kLanes - 1) / kLanes;
     const std::size_t block_size = in.head_dim * kLanes;  // elements
     const Element* keys = reinterpret_cast<const Element*>(in.keys);
-    const Ahead ahead = ahead_of(in, in.values);
     const Lanes scale = broadcast<Isa>(in.scale);
     cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
       cover_groups<groups_for(rows)>(n_blocks, [&](std::size_t block, auto groups) {
         Queries<rows> left;
         for_constants<rows>([&](auto r) { left.rows[r] = in.queries[row + r]; });
-        const Right<Element> right{keys + block * block_size, kLanes, block_size,
-                                   ahead.plus(block * block_size * sizeof(Element))};
+        const Right<Element> right{keys + block * block_size, kLanes, block_size};
         float* to = in.weights + row * kAttentionChunk + block * kLanes;
         const auto zero = [](auto, auto) { return broadcast<Isa>(0.0f); };
         multiply<rows, groups>(left, right, in.head_dim, zero, [&](auto r, auto g, const Lanes& sums) {
@@ -207,12 +179,10 @@ struct AttentionImpl {
     const std::size_t n_columns = value_dim(in.head_dim);
     const std::size_t n_shared = in.n_visible[0];
     const Element* values = reinterpret_cast<const Element*>(in.values);
-    const Ahead ahead = ahead_of(in, in.next);
     const auto accumulate = [&](std::size_t row, auto rows, std::size_t begin, std::size_t end, const auto& start) {
       cover_groups<groups_for(rows)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
         const Weights left{in.weights + row * kAttentionChunk + begin};
-        const Right<Element> right{values + begin * n_columns + group * kLanes, n_columns, kLanes,
-                                   ahead.plus(group * kLanes * (end - begin) * sizeof(Element))};
+        const Right<Element> right{values + begin * n_columns + group * kLanes, n_columns, kLanes};
         float* to = in.part.values + row * n_columns + group * kLanes;
         multiply<rows, groups>(
             left, right, end - begin, [&](auto r, auto g) { return start(to + r * n_columns + g * kLanes); },

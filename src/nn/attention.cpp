@@ -213,7 +213,6 @@ void Attention::take_block(const Block& block, float* scratch) const {
       AttentionTile tile{};
       tile.weights = weights;
       tile.part = c == 0 ? so_far : part_at(chunk_part);
-      if (n_tiles == 1) tile.next = chunk_of(block, c + 1 < n_chunks(block) ? c + 1 : c).keys;
       if (attend(block, first_row(i), chunk, tile) && c > 0) merge(block, first_row(i), c, tile.part, so_far);
     }
   }
@@ -249,9 +248,7 @@ void Attention::run_chunks() {
     tile.weights = scratch + thread * kWeights;
     for (std::size_t i = begin; i < end; ++i) {
       const Block& block = *units[i].block;
-      const Unit& next = units[i + 1 < units.size() ? i + 1 : i];
       tile.part = part_at(parts + i * part_size());
-      tile.next = chunk_of(*next.block, next.chunk).keys;
       attend(block, block.row_begin, chunk_of(block, units[i].chunk), tile);
     }
   });

@@ -62,7 +62,6 @@ class Tile {
       tile.key_scales = key_scales_.data();
       tile.value_scales = value_scales_.data();
     }
-    tile.next = keys_.data();
     tile.weights = weights_.data();
     tile.part = part();
     return tile;

@@ -33,11 +33,15 @@ struct AttentionImpl {
     return map<Isa>([](Floats x, Floats y, Floats z) { return Isa::fma(x, y, z); }, a, b, c);
   }
 
-  /// Factors of rows: row r of step k is at k * k_stride + r * row_stride.
-  template <std::size_t k_stride, std::size_t row_stride>
-  struct Left {
+  /// Factors of rows: queries, each where it is, and weights, side by side.
+  template <std::size_t n_rows>
+  struct Queries {
+    const float* rows[n_rows];
+    float operator()(std::size_t k, std::size_t row) const { return rows[row][k]; }
+  };
+  struct Weights {
     const float* p;
-    float operator()(std::size_t k, std::size_t row) const { return p[k * k_stride + row * row_stride]; }
+    float operator()(std::size_t k, std::size_t row) const { return p[row * kAttentionChunk + k]; }
   };
 
   /// Factors of lanes: group g of step k is at k * k_stride + g * group_stride, in elements.
@@ -90,28 +94,50 @@ struct AttentionImpl {
     for (; group < n; ++group) body(group, std::integral_constant<std::size_t, 1>{});
   }
 
-  /// weights[r][j] = queries[r] . keys[j] for all positions that any row sees, in whole blocks.
+  /// values times the scales at `index`, where there are scales.
+  static Lanes scaled(const Lanes& values, const float* scales, std::size_t index) {
+    return scales == nullptr ? values : values * load<Isa>(scales + index, Whole{});
+  }
+
+  /// weights[r][j] = queries[r] . keys[j] * scale for all positions that any row sees, in whole blocks.
   template <typename Element>
   static void score(const AttentionTile& in) {
     const std::size_t n_blocks = (in.n_visible[in.n_rows - 1] + kLanes - 1) / kLanes;
     const std::size_t block_size = in.head_dim * kLanes;  // elements
     const Element* keys = reinterpret_cast<const Element*>(in.keys);
+    const Lanes scale = broadcast<Isa>(in.scale);
     cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
       cover_groups<groups_for(rows)>(n_blocks, [&](std::size_t block, auto groups) {
-        const Left<kAttentionRows, 1> left{in.queries + row};
+        Queries<rows> left;
+        for_constants<rows>([&](auto r) { left.rows[r] = in.queries[row + r]; });
         const Right<Element> right{keys + block * block_size, kLanes, block_size};
         float* to = in.weights + row * kAttentionChunk + block * kLanes;
         const auto zero = [](auto, auto) { return broadcast<Isa>(0.0f); };
         multiply<rows, groups>(left, right, in.head_dim, zero, [&](auto r, auto g, const Lanes& sums) {
-          if constexpr (std::is_same_v<Element, std::int8_t>) {
-            store(to + r * kAttentionChunk + g * kLanes, Whole{},
-                  sums * load<Isa>(in.key_scales + (block + g) * kLanes, Whole{}));
-          } else {
-            store(to + r * kAttentionChunk + g * kLanes, Whole{}, sums);
-          }
+          store(to + r * kAttentionChunk + g * kLanes, Whole{},
+                scaled(sums * scale, in.key_scales, (block + g) * kLanes));
         });
       });
     });
+  }
+
+  /// exp(x) for x <= 0, as the contract says; NaN gives NaN.
+  static Floats weight(Floats x) {
+    using C = ExpConstants;
+    using Ints = xsimd::batch<std::int32_t, typename Isa::Arch>;
+    const Floats floor(kAttentionFloor);
+    const Floats clamped = Isa::larger(floor, x);
+    const Floats shifted = Isa::fma(clamped, Floats(C::kLog2E), Floats(kRoundShift));
+    const Floats n = shifted - Floats(kRoundShift);
+    const Floats r = Isa::fma(n, Floats(-C::kLn2Low), Isa::fma(n, Floats(-C::kLn2High), clamped));
+    Floats p = Isa::fma(Floats(C::kP4), r, Floats(C::kP3));
+    p = Isa::fma(p, r, Floats(C::kP2));
+    p = Isa::fma(p, r, Floats(C::kP1));
+    p = Isa::fma(p, r, Floats(C::kP0));
+    const Floats exp_r = Floats(1.0f) + Isa::fma(p, r * r, r);
+    // n is in the low bits of `shifted`, whose other bits the shift drops: 2^n, -126 <= n <= 0.
+    const Ints power = (xsimd::bitwise_cast<Ints>(shifted) << 23) + xsimd::bitwise_cast<Ints>(Floats(1.0f));
+    return xsimd::select(x < floor, Floats(0.0f), exp_r * xsimd::bitwise_cast<Floats>(power));
   }
 
   /// Gives the lanes past the first n of a group of scores the weight 0.
@@ -124,8 +150,7 @@ struct AttentionImpl {
     store(scores, Whole{}, map<Isa>(hide, load<Isa>(scores, Whole{}), load<Isa>(kIndex, Whole{})));
   }
 
-  /// Scores of a row to weights: exp(score - max), for int8 times the scale of the position's values.
-  template <typename Element>
+  /// Scores of a row to weights: exp(score - max), times the scale of the position's values if they have one.
   static void weigh(const AttentionTile& in, std::size_t row) {
     const std::size_t n = in.n_visible[row];
     const std::size_t end = (n + kLanes - 1) / kLanes * kLanes;
@@ -140,13 +165,9 @@ struct AttentionImpl {
     const Lanes largest = broadcast<Isa>(in.part.max[row]);
     Lanes sums = broadcast<Isa>(0.0f);
     for (std::size_t i = 0; i < end; i += kLanes) {
-      const Lanes exps = map<Isa>([](Floats v) { return exp<Isa>(v); }, load<Isa>(weights + i, Whole{}) - largest);
+      const Lanes exps = map<Isa>(weight, load<Isa>(weights + i, Whole{}) - largest);
       sums = sums + exps;
-      if constexpr (std::is_same_v<Element, std::int8_t>) {
-        store(weights + i, Whole{}, exps * load<Isa>(in.value_scales + i, Whole{}));
-      } else {
-        store(weights + i, Whole{}, exps);
-      }
+      store(weights + i, Whole{}, scaled(exps, in.value_scales, i));
     }
     in.part.sum[row] = Isa::sum(sums);
   }
@@ -160,7 +181,7 @@ struct AttentionImpl {
     const Element* values = reinterpret_cast<const Element*>(in.values);
     const auto accumulate = [&](std::size_t row, auto rows, std::size_t begin, std::size_t end, const auto& start) {
       cover_groups<groups_for(rows)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
-        const Left<1, kAttentionChunk> left{in.weights + row * kAttentionChunk + begin};
+        const Weights left{in.weights + row * kAttentionChunk + begin};
         const Right<Element> right{values + begin * n_columns + group * kLanes, n_columns, kLanes};
         float* to = in.part.values + row * n_columns + group * kLanes;
         multiply<rows, groups>(
@@ -181,21 +202,25 @@ struct AttentionImpl {
   template <typename Element>
   static void attend(const AttentionTile& in) {
     score<Element>(in);
-    for (std::size_t row = 0; row < in.n_rows; ++row) weigh<Element>(in, row);
+    for (std::size_t row = 0; row < in.n_rows; ++row) weigh(in, row);
     mix<Element>(in);
   }
 
-  /// exp(x - max) of one number.
-  static float exp_below(float x, float max) {
+  static void widen_i8(const std::int8_t* codes, std::size_t n, float* y) {
+    for (std::size_t i = 0; i < n; i += kLanes) store(y + i, Whole{}, load<Isa>(codes + i, Whole{}));
+  }
+
+  /// weight(x - max) of one number.
+  static float weight_of(float x, float max) {
     float lanes[kLanes];
-    store(lanes, Whole{}, map<Isa>([](Floats v) { return exp<Isa>(v); }, broadcast<Isa>(x - max)));
+    store(lanes, Whole{}, map<Isa>(weight, broadcast<Isa>(x - max)));
     return lanes[0];
   }
 
   static void merge(const AttentionPart& from, std::size_t row, std::size_t head_dim, const AttentionPart& into) {
     const float max = from.max[row] > into.max[row] ? from.max[row] : into.max[row];
-    const float from_share = exp_below(from.max[row], max);
-    const float into_share = exp_below(into.max[row], max);
+    const float from_share = weight_of(from.max[row], max);
+    const float into_share = weight_of(into.max[row], max);
     into.max[row] = max;
     into.sum[row] = from.sum[row] * from_share + into.sum[row] * into_share;
     const std::size_t n_columns = value_dim(head_dim);
@@ -226,6 +251,7 @@ constexpr AttentionKernels make_attention_table(const char* name, tern::kernels:
       .attend_f32 = Impl::template attend<float>,
       .attend_f16 = Impl::template attend<std::uint16_t>,
       .attend_i8 = Impl::template attend<std::int8_t>,
+      .widen_i8 = Impl::widen_i8,
       .merge = Impl::merge,
       .finish = Impl::finish,
   };

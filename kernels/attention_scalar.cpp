@@ -10,11 +10,7 @@
 namespace tern::kernels {
 namespace {
 
-constexpr bool has_scales(const float*) { return false; }
-constexpr bool has_scales(const std::uint16_t*) { return false; }
-constexpr bool has_scales(const std::int8_t*) { return true; }
-
-/// scores[r] = queries[r] . key of position j, in the order of d.
+/// scores[r] = queries[r] . key of position j * scale, in the order of d.
 template <typename Element>
 void score(const AttentionTile& in, std::size_t j, float (&scores)[kAttentionRows]) {
   const auto* keys = reinterpret_cast<const Element*>(in.keys) + j / kLanes * in.head_dim * kLanes + j % kLanes;
@@ -22,11 +18,26 @@ void score(const AttentionTile& in, std::size_t j, float (&scores)[kAttentionRow
   for (std::size_t d = 0; d < in.head_dim; ++d) {
     const float key = to_float(keys[d * kLanes]);
     for (std::size_t r = 0; r < in.n_rows; ++r) {
-      scores[r] = std::fma(in.queries[d * kAttentionRows + r], key, scores[r]);
+      scores[r] = std::fma(in.queries[r][d], key, scores[r]);
     }
   }
-  if (!has_scales(static_cast<const Element*>(nullptr))) return;
-  for (std::size_t r = 0; r < in.n_rows; ++r) scores[r] = scores[r] * in.key_scales[j];
+  for (float& score : scores) {
+    score = score * in.scale;
+    if (in.key_scales != nullptr) score = score * in.key_scales[j];
+  }
+}
+
+/// exp(x) for x <= 0, as the contract says; NaN gives NaN.
+float weight_of(float x) {
+  using C = ExpConstants;
+  if (x < kAttentionFloor) return 0.0f;
+  const float shifted = std::fma(x, C::kLog2E, kRoundShift);
+  const float n = shifted - kRoundShift;
+  const float r = std::fma(n, -C::kLn2Low, std::fma(n, -C::kLn2High, x));
+  const float p = std::fma(std::fma(std::fma(std::fma(C::kP4, r, C::kP3), r, C::kP2), r, C::kP1), r, C::kP0);
+  const float exp_r = 1.0f + std::fma(p, r * r, r);
+  // ldexp of NaN would have an undefined exponent: n is one as well.
+  return std::isnan(x) ? x : std::ldexp(exp_r, static_cast<int>(n));
 }
 
 /// Turns a row's scores into exponentials.
@@ -38,7 +49,7 @@ void exponentiate(const AttentionTile& in, std::size_t row) {
   }
   float lanes[kLanes] = {};
   for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
-    weights[j] = exp_shared(weights[j] - max);
+    weights[j] = weight_of(weights[j] - max);
     lanes[j % kLanes] += weights[j];
   }
   in.part.max[row] = max;
@@ -65,7 +76,7 @@ void attend(const AttentionTile& in) {
       for (std::size_t r = 0; r < in.n_rows; ++r) {
         if (j >= in.n_visible[r]) continue;
         float weight = in.weights[r * kAttentionChunk + j];
-        if (has_scales(static_cast<const Element*>(nullptr))) weight = weight * in.value_scales[j];
+        if (in.value_scales != nullptr) weight = weight * in.value_scales[j];
         float& sum = in.part.values[r * n_columns + d];
         sum = std::fma(weight, value, sum);
       }
@@ -73,10 +84,14 @@ void attend(const AttentionTile& in) {
   }
 }
 
+void widen_i8(const std::int8_t* codes, std::size_t n, float* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(codes[i]);
+}
+
 void merge(const AttentionPart& from, std::size_t row, std::size_t head_dim, const AttentionPart& into) {
   const float max = from.max[row] > into.max[row] ? from.max[row] : into.max[row];
-  const float from_share = exp_shared(from.max[row] - max);
-  const float into_share = exp_shared(into.max[row] - max);
+  const float from_share = weight_of(from.max[row] - max);
+  const float into_share = weight_of(into.max[row] - max);
   into.max[row] = max;
   into.sum[row] = from.sum[row] * from_share + into.sum[row] * into_share;
   const std::size_t first = row * value_dim(head_dim);
@@ -98,6 +113,7 @@ constinit const AttentionKernels kAttentionScalar = {
     .attend_f32 = attend<float>,
     .attend_f16 = attend<std::uint16_t>,
     .attend_i8 = attend<std::int8_t>,
+    .widen_i8 = widen_i8,
     .merge = merge,
     .finish = finish,
 };

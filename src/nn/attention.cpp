@@ -11,9 +11,11 @@ using kernels::AttentionTile;
 using kernels::kAttentionChunk;
 using kernels::kAttentionRows;
 
-constexpr std::size_t kMaxBlockRows = 64;               // their results and queries stay in L2 beside a chunk
-constexpr std::size_t kBlocksPerThread = 4;             // so that threads finish at about the same time
-constexpr std::size_t kTileStats = 2 * kAttentionRows;  // floats of an AttentionPart besides its values
+constexpr std::size_t kMaxTiles = 16;        // of a block: their results stay in L2 beside a chunk
+constexpr std::size_t kMinTilesToWiden = 4;  // that make up for converting a chunk to floats once for all of them
+constexpr std::size_t kBlocksPerThread = 4;  // so that threads finish at about the same time
+constexpr std::size_t kWeights = kAttentionRows * kAttentionChunk;  // floats of the scratch of a tile
+constexpr std::size_t kTileStats = 2 * kAttentionRows;              // floats of an AttentionPart besides its values
 
 /// Queries that walk over the chunks of one key-value head together. Query r of a run of tokens is head r % group of
 /// token r / group.
@@ -24,6 +26,16 @@ struct Block {
   std::size_t kv_head;
   std::size_t row_begin;  // queries of the run
   std::size_t row_end;
+};
+
+/// The keys and values of a chunk, and the kernel that reads their type.
+struct Chunk {
+  std::size_t begin;  // position
+  const std::uint8_t* keys;
+  const std::uint8_t* values;
+  const float* key_scales;
+  const float* value_scales;
+  void (*attend)(const AttentionTile& tile);
 };
 
 /// One call of attention().
@@ -62,12 +74,17 @@ class Attention {
     return position(block, block.row_end - 1) / kAttentionChunk + 1;
   }
 
-  [[nodiscard]] std::size_t queries_size() const { return head_dim_ * kAttentionRows; }  // floats of a tile
   [[nodiscard]] std::size_t part_size() const { return kTileStats + kAttentionRows * kernels::value_dim(head_dim_); }
   static AttentionPart part_at(float* p) { return {.max = p, .sum = p + kAttentionRows, .values = p + kTileStats}; }
 
-  void pack(const Block& block, std::size_t row_begin, float* queries) const;
-  bool attend(const Block& block, std::size_t row_begin, std::size_t chunk, AttentionTile tile) const;
+  /// A query's place in q or out.  (head_dim)
+  [[nodiscard]] float* row_of(MatrixView x, const Block& block, std::size_t row) const {
+    return x.row(block.first_token + row / group_) + (block.kv_head * group_ + row % group_) * head_dim_;
+  }
+
+  [[nodiscard]] Chunk chunk_of(const Block& block, std::size_t chunk) const;
+  [[nodiscard]] Chunk widen(const Block& block, std::size_t chunk, float* scratch) const;
+  bool attend(const Block& block, std::size_t row_begin, const Chunk& chunk, AttentionTile tile) const;
   void merge(const Block& block, std::size_t row_begin, std::size_t chunk, const AttentionPart& from,
              const AttentionPart& into) const;
   void finish(const Block& block, std::size_t row_begin, const AttentionPart& part) const;
@@ -90,7 +107,7 @@ void Attention::cut(std::span<const TokenPlace> places) {
   const std::size_t n_rows = places.size() * group_ * n_kv_heads_;
   const std::size_t fair_share = n_rows / (kBlocksPerThread * compute_.pool.size());
   const std::size_t block_rows =
-      std::clamp(fair_share / kAttentionRows * kAttentionRows, kAttentionRows, kMaxBlockRows);
+      std::clamp(fair_share / kAttentionRows * kAttentionRows, kAttentionRows, kMaxTiles * kAttentionRows);
   for (std::size_t begin = 0, end = 0; begin < places.size(); begin = end) {
     const TokenPlace& first = places[begin];
     for (end = begin + 1; end < places.size(); ++end) {
@@ -105,48 +122,63 @@ void Attention::cut(std::span<const TokenPlace> places) {
   }
 }
 
-/// Queries of the tile that begins at a row, scaled, (head_dim, kAttentionRows).
-void Attention::pack(const Block& block, std::size_t row_begin, float* queries) const {
-  for (std::size_t r = 0; r < kAttentionRows; ++r) {
-    const std::size_t row = row_begin + r;
-    if (row >= block.row_end) {
-      for (std::size_t d = 0; d < head_dim_; ++d) queries[d * kAttentionRows + r] = 0.0f;
-      continue;
-    }
-    const float* q = q_.row(block.first_token + row / group_) + (block.kv_head * group_ + row % group_) * head_dim_;
-    for (std::size_t d = 0; d < head_dim_; ++d) queries[d * kAttentionRows + r] = q[d] * scale_;
-  }
+Chunk Attention::chunk_of(const Block& block, std::size_t chunk) const {
+  const KvCache& kv = *block.kv;
+  const std::size_t begin = chunk * kAttentionChunk;
+  const auto attend = kv.type() == KvType::kF16   ? kernels_.attend_f16
+                      : kv.type() == KvType::kF32 ? kernels_.attend_f32
+                                                  : kernels_.attend_i8;
+  return {begin,
+          kv.keys(layer_, block.kv_head, begin),
+          kv.values(layer_, block.kv_head, begin),
+          kv.key_scales(layer_, block.kv_head, begin),
+          kv.value_scales(layer_, block.kv_head, begin),
+          attend};
 }
 
-/// The tile that begins at a row over one chunk; false when none of its rows sees the chunk. `tile` brings queries,
-/// weights and part.
-bool Attention::attend(const Block& block, std::size_t row_begin, std::size_t chunk, AttentionTile tile) const {
-  const std::size_t begin = chunk * kAttentionChunk;
+/// The chunk as floats, exactly.  scratch: 2 * (kAttentionChunk, value_dim)
+Chunk Attention::widen(const Block& block, std::size_t chunk, float* scratch) const {
+  Chunk result = chunk_of(block, chunk);
+  const KvType type = block.kv->type();
+  if (type == KvType::kF32) return result;
+  const auto convert = [&](const std::uint8_t* from, std::size_t n, float* to) {
+    if (type == KvType::kF16) {
+      compute_.floats.f16_to_f32(reinterpret_cast<const std::uint16_t*>(from), n, to);
+    } else {
+      kernels_.widen_i8(reinterpret_cast<const std::int8_t*>(from), n, to);
+    }
+    return reinterpret_cast<const std::uint8_t*>(to);
+  };
+  const std::size_t n = std::min(position(block, block.row_end - 1) + 1 - result.begin, kAttentionChunk);
+  const std::size_t n_in_blocks = (n + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes;
+  const std::size_t n_columns = kernels::value_dim(head_dim_);
+  result.keys = convert(result.keys, n_in_blocks * head_dim_, scratch);
+  result.values = convert(result.values, n * n_columns, scratch + kAttentionChunk * n_columns);
+  result.attend = kernels_.attend_f32;
+  return result;
+}
+
+/// The tile that begins at a row over one chunk; false when none of its rows sees the chunk. `tile` brings scratch
+/// and part.
+bool Attention::attend(const Block& block, std::size_t row_begin, const Chunk& chunk, AttentionTile tile) const {
   std::size_t n_visible[kAttentionRows];
   tile.n_rows = std::min(kAttentionRows, block.row_end - row_begin);
   for (std::size_t r = 0; r < tile.n_rows; ++r) {
     const std::size_t end = position(block, row_begin + r) + 1;
-    n_visible[r] = end <= begin ? 0 : std::min(end - begin, kAttentionChunk);
+    n_visible[r] = end <= chunk.begin ? 0 : std::min(end - chunk.begin, kAttentionChunk);
   }
   if (n_visible[tile.n_rows - 1] == 0) return false;
-  const KvCache& kv = *block.kv;
+  for (std::size_t r = 0; r < kAttentionRows; ++r) {
+    tile.queries[r] = row_of(q_, block, row_begin + std::min(r, tile.n_rows - 1));
+  }
+  tile.scale = scale_;
   tile.head_dim = head_dim_;
   tile.n_visible = n_visible;
-  tile.keys = kv.keys(layer_, block.kv_head, begin);
-  tile.values = kv.values(layer_, block.kv_head, begin);
-  tile.key_scales = kv.key_scales(layer_, block.kv_head, begin);
-  tile.value_scales = kv.value_scales(layer_, block.kv_head, begin);
-  switch (kv.type()) {
-    case KvType::kF16:
-      kernels_.attend_f16(tile);
-      break;
-    case KvType::kF32:
-      kernels_.attend_f32(tile);
-      break;
-    case KvType::kInt8:
-      kernels_.attend_i8(tile);
-      break;
-  }
+  tile.keys = chunk.keys;
+  tile.values = chunk.values;
+  tile.key_scales = chunk.key_scales;
+  tile.value_scales = chunk.value_scales;
+  chunk.attend(tile);
   return true;
 }
 
@@ -162,38 +194,34 @@ void Attention::merge(const Block& block, std::size_t row_begin, std::size_t chu
 void Attention::finish(const Block& block, std::size_t row_begin, const AttentionPart& part) const {
   const std::size_t row_end = std::min(row_begin + kAttentionRows, block.row_end);
   for (std::size_t row = row_begin; row < row_end; ++row) {
-    float* out = out_.row(block.first_token + row / group_) + (block.kv_head * group_ + row % group_) * head_dim_;
-    kernels_.finish(part, row - row_begin, head_dim_, out);
+    kernels_.finish(part, row - row_begin, head_dim_, row_of(out_, block, row));
   }
 }
 
 /// One block over all chunks: chunk by chunk, so that its tiles find keys and values in the cache.
 void Attention::take_block(const Block& block, float* scratch) const {
-  float* weights = scratch;  // (kAttentionRows, kAttentionChunk)
-  float* chunk_part = weights + kAttentionRows * kAttentionChunk;
-  float* queries = chunk_part + part_size();                                 // of all tiles
-  float* parts = queries + kMaxBlockRows / kAttentionRows * queries_size();  // of all tiles
+  float* weights = scratch;                 // (kAttentionRows, kAttentionChunk)
+  float* chunk_part = weights + kWeights;   // of one tile over one chunk
+  float* whole = chunk_part + part_size();  // parts of all tiles over the chunks so far
+  float* widened = whole + kMaxTiles * part_size();
   const std::size_t n_tiles = (block.row_end - block.row_begin + kAttentionRows - 1) / kAttentionRows;
-  const auto row_of = [&](std::size_t tile) { return block.row_begin + tile * kAttentionRows; };
-  for (std::size_t i = 0; i < n_tiles; ++i) pack(block, row_of(i), queries + i * queries_size());
-  for (std::size_t chunk = 0; chunk < n_chunks(block); ++chunk) {
+  const auto first_row = [&](std::size_t tile) { return block.row_begin + tile * kAttentionRows; };
+  for (std::size_t c = 0; c < n_chunks(block); ++c) {
+    const Chunk chunk = n_tiles >= kMinTilesToWiden ? widen(block, c, widened) : chunk_of(block, c);
     for (std::size_t i = 0; i < n_tiles; ++i) {
-      const AttentionPart whole = part_at(parts + i * part_size());
-      const AttentionPart part = chunk == 0 ? whole : part_at(chunk_part);
+      const AttentionPart so_far = part_at(whole + i * part_size());
       AttentionTile tile{};
-      tile.queries = queries + i * queries_size();
       tile.weights = weights;
-      tile.part = part;
-      if (attend(block, row_of(i), chunk, tile) && chunk > 0) merge(block, row_of(i), chunk, part, whole);
+      tile.part = c == 0 ? so_far : part_at(chunk_part);
+      if (attend(block, first_row(i), chunk, tile) && c > 0) merge(block, first_row(i), c, tile.part, so_far);
     }
   }
-  for (std::size_t i = 0; i < n_tiles; ++i) finish(block, row_of(i), part_at(parts + i * part_size()));
+  for (std::size_t i = 0; i < n_tiles; ++i) finish(block, first_row(i), part_at(whole + i * part_size()));
 }
 
 void Attention::run_blocks() {
-  const std::size_t n_tiles = kMaxBlockRows / kAttentionRows;
-  const std::size_t size =
-      kAttentionRows * kAttentionChunk + part_size() + n_tiles * (queries_size() + part_size());  // floats a thread
+  const std::size_t size = kWeights + (1 + kMaxTiles) * part_size() +
+                           2 * kAttentionChunk * kernels::value_dim(head_dim_);  // floats of a thread
   float* scratch = compute_.work.attention.take(compute_.pool.size() * size);
   compute_.pool.parallel_for(blocks_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     for (std::size_t i = begin; i < end; ++i) take_block(blocks_[i], scratch + thread * size);
@@ -213,19 +241,15 @@ void Attention::run_chunks() {
     first_unit.push_back(units.size());
     for (std::size_t chunk = 0; chunk < n_chunks(block); ++chunk) units.push_back({&block, chunk});
   }
-  const std::size_t thread_size = kAttentionRows * kAttentionChunk + queries_size();  // floats
-  float* parts = compute_.work.attention.take(units.size() * part_size() + compute_.pool.size() * thread_size);
+  float* parts = compute_.work.attention.take(units.size() * part_size() + compute_.pool.size() * kWeights);
   float* scratch = parts + units.size() * part_size();
   compute_.pool.parallel_for(units.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     AttentionTile tile{};
-    tile.weights = scratch + thread * thread_size;
-    float* queries = tile.weights + kAttentionRows * kAttentionChunk;
-    tile.queries = queries;
+    tile.weights = scratch + thread * kWeights;
     for (std::size_t i = begin; i < end; ++i) {
       const Block& block = *units[i].block;
-      if (i == begin || units[i - 1].block != &block) pack(block, block.row_begin, queries);
       tile.part = part_at(parts + i * part_size());
-      attend(block, block.row_begin, units[i].chunk, tile);
+      attend(block, block.row_begin, chunk_of(block, units[i].chunk), tile);
     }
   });
   compute_.pool.parallel_for(blocks_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {

@@ -149,6 +149,74 @@ TEST(Session, CountsWhatItDoes) {
   EXPECT_GT(stats.decode_seconds, 0.0);
 }
 
+TEST(EvaluateTogether, GivesEachSessionItsOwnLogits) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  constexpr std::size_t kSessions = 5;
+  constexpr KvType kTypes[] = {KvType::kF16, KvType::kInt8, KvType::kF32};
+  for (const std::size_t batch : {1u, 2u, 64u}) {
+    std::vector<Session> together, alone;
+    std::vector<Session*> pointers;
+    for (std::size_t i = 0; i < kSessions; ++i) {
+      const SessionOptions options{.context = 40 + i, .kv_type = kTypes[i % 3], .threads = 2, .batch = batch};
+      for (auto* sessions : {&together, &alone}) {
+        sessions->emplace_back(model, options);
+        if (i > 0) static_cast<void>(sessions->back().evaluate(some_tokens(7 * i)));  // the first starts its text here
+      }
+    }
+    for (Session& session : together) pointers.push_back(&session);
+    for (const Token step : {0, 1, 2}) {
+      std::vector<Token> tokens;
+      std::vector<float> expected;
+      for (std::size_t i = 0; i < kSessions; ++i) {
+        tokens.push_back(static_cast<Token>(10 * i) + step);
+        const auto logits = alone[i].evaluate(std::span(tokens).last(1));
+        expected.insert(expected.end(), logits.begin(), logits.end());
+      }
+      const auto logits = evaluate_together(pointers, tokens);
+      EXPECT_TRUE(std::equal(logits.begin(), logits.end(), expected.begin(), expected.end()))
+          << "batch " << batch << ", step " << step;
+    }
+    for (std::size_t i = 0; i < kSessions; ++i) EXPECT_EQ(together[i].position(), alone[i].position());
+  }
+}
+
+TEST(EvaluateTogether, RefusesWhatDoesNotBelongTogether) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  Session a(model, {.context = 4}), b(model, {.context = 2}), stranger(file.open(), {});
+  static_cast<void>(b.evaluate(some_tokens(2)));
+  const auto refuses = [](std::vector<Session*> sessions, std::vector<Token> tokens) {
+    EXPECT_THROW(static_cast<void>(evaluate_together(sessions, tokens)), Error);
+  };
+  refuses({}, {});
+  refuses({&a}, {1, 2});
+  refuses({&a, nullptr}, {1, 2});
+  refuses({&a, &a}, {1, 2});
+  refuses({&a, &stranger}, {1, 2});
+  refuses({&a}, {-1});
+  refuses({&a, &b}, {1, 2});  // b is full
+  EXPECT_EQ(a.position(), 0u);
+  EXPECT_EQ(b.position(), 2u);
+  b.rewind(1);
+  static_cast<void>(evaluate_together(std::vector<Session*>{&a, &b}, std::vector<Token>{1, 2}));
+  EXPECT_EQ(a.position(), 1u);
+  EXPECT_EQ(b.position(), 2u);
+}
+
+TEST(Session, Int8KeysAndValuesStayCloseToFloats) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  const std::vector<Token> tokens = some_tokens(60);
+  Session exact(model, {.kv_type = KvType::kF32});
+  Session coded(model, {.kv_type = KvType::kInt8});
+  const double difference = test::relative_rms(all_logits(coded, tokens), all_logits(exact, tokens));
+  EXPECT_GT(difference, 0.0) << "int8 is not used";
+  // An element is off by at most 1/254 of the largest of its row; activations that are themselves rounded to int8
+  // multiply that a few times over.
+  EXPECT_LT(difference, 0.1);
+}
+
 TEST(Session, RefusesAnEmptyContextAndOneBeyondMemory) {
   const ModelFile file(test::TinyModelOptions{});
   const auto model = file.open();

@@ -43,6 +43,8 @@ TEST(Choose, TakesOnlyTablesOfTheForcedInstructionSet) {
     for (const FloatKernels* table : all_float_kernels()) {
       EXPECT_FALSE(table->isa <= isa && table->isa > choice.floats->isa) << table->name << ", " << to_string(isa);
     }
+    EXPECT_EQ(choice.attention, runnable_attention_kernels(isa).front());
+    EXPECT_LE(choice.attention->isa, isa);
     EXPECT_EQ(choice.head, runnable_head_kernels(isa).front());
     EXPECT_LE(choice.head->isa, isa);
   }

@@ -134,7 +134,8 @@ struct AttentionImpl {
     p = Isa::fma(p, r, Floats(C::kP2));
     p = Isa::fma(p, r, Floats(C::kP1));
     p = Isa::fma(p, r, Floats(C::kP0));
-    const Floats exp_r = Floats(1.0f) + Isa::fma(p, r * r, r);
+    const Floats exp_r_minus_1 = Isa::fma(p, r * r, r);
+    const Floats exp_r = Floats(1.0f) + exp_r_minus_1;
     // n is in the low bits of `shifted`, whose other bits the shift drops: 2^n, -126 <= n <= 0.
     const Ints power = (xsimd::bitwise_cast<Ints>(shifted) << 23) + xsimd::bitwise_cast<Ints>(Floats(1.0f));
     return xsimd::select(x < floor, Floats(0.0f), exp_r * xsimd::bitwise_cast<Floats>(power));

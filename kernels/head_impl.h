@@ -144,6 +144,7 @@ inline constexpr std::size_t kTileTokens = 4;
 struct HeadTile {
   const HeadProduct& p;
   std::size_t row;
+  std::size_t row_step;  // from one row of the tile to the next
   std::size_t token;
 };
 
@@ -153,10 +154,25 @@ struct Ahead {
   const std::uint8_t* next;
   std::size_t step;  // bytes that come nearer with every step of a tile
 
-  template <std::size_t n_lines>
-  void prefetch() {
-    for (std::size_t i = 0; i < n_lines; ++i) __builtin_prefetch(next + i * kHeadAlignment, 0, 2);
+  template <typename Isa, std::size_t n_rows>
+  void prefetch(const std::uint8_t* /*row*/, std::size_t /*distance*/) {
+    constexpr std::size_t kLines = (n_rows * Isa::kBytes + kHeadAlignment - 1) / kHeadAlignment;
+    for (std::size_t i = 0; i < kLines; ++i) __builtin_prefetch(next + i * kHeadAlignment, 0, 2);
     next += step;
+  }
+};
+
+/// For rows that lie far apart, each of which goes on with the row behind it: memory gives more to several such streams
+/// than to one, if each is asked for a little ahead.
+struct AheadInStreams {
+  template <typename Isa, std::size_t n_rows>
+  void prefetch(const std::uint8_t* row, std::size_t distance) {
+    constexpr std::size_t kFar = 2048;  // bytes, into the second cache
+    constexpr std::size_t kNear = 512;  // bytes, into the first
+    for (std::size_t r = 0; r < n_rows; ++r, row += distance) {
+      __builtin_prefetch(row + kFar, 0, 2);
+      __builtin_prefetch(row + kNear, 0, 3);
+    }
   }
 };
 
@@ -167,20 +183,20 @@ inline __attribute__((always_inline)) void unroll(const Body& body) {
   (std::make_index_sequence<n>{});
 }
 
-template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
-inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, Ahead& asked, std::int64_t* totals) {
-  constexpr std::size_t kLines = (n_rows * Isa::kBytes + kHeadAlignment - 1) / kHeadAlignment;
+template <typename Isa, std::size_t n_rows, std::size_t n_tokens, typename Prefetch>
+inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, Prefetch& asked,
+                        std::int64_t* totals) {
   const std::size_t token_bytes = operand_bytes(tile.p.cols);
-  const std::size_t stride = tile.p.stride;
-  const std::uint8_t* rows = tile.p.rows + tile.row * stride;
+  const std::size_t distance = tile.row_step * tile.p.stride;
+  const std::uint8_t* rows = tile.p.rows + tile.row * tile.p.stride;
   const std::uint8_t* x = tile.p.operand + tile.token * token_bytes + kOperandHeader;
   typename Isa::Sum sums[n_tokens * n_rows];
   unroll<n_tokens * n_rows>([&](std::size_t i) __attribute__((always_inline)) { sums[i] = Isa::Sum::zero(); });
-  Ahead ahead = asked;  // in registers
+  Prefetch ahead = asked;  // in registers
   for (std::size_t c = begin; c < end; c += Isa::kBytes) {
-    ahead.prefetch<kLines>();
+    ahead.template prefetch<Isa, n_rows>(rows + c, distance);
     typename Isa::Row w[n_rows];
-    unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { w[r] = Isa::load(rows + r * stride + c); });
+    unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { w[r] = Isa::load(rows + r * distance + c); });
     unroll<n_tokens>([&](std::size_t t) __attribute__((always_inline)) {
       const typename Isa::Hidden hidden = Isa::load_hidden(x + t * token_bytes + 2 * c);
       unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { sums[t * n_rows + r].add(w[r], hidden); });
@@ -196,16 +212,17 @@ void store_logits(const HeadTile& tile, const std::int64_t* totals) {
   const HeadProduct& p = tile.p;
   for (std::size_t t = 0; t < n_tokens; ++t) {
     const HiddenHeader header = header_of(p.operand + (tile.token + t) * operand_bytes(p.cols));
-    float* y = p.y + (tile.token + t) * p.y_stride + tile.row;
+    float* y = p.y + (tile.token + t) * p.y_stride;
     for (std::size_t r = 0; r < n_rows; ++r) {
+      const std::size_t row = tile.row + r * tile.row_step;
       const auto sum = static_cast<double>(totals[t * n_rows + r] - header.offset);
-      y[r] = static_cast<float>(sum * (double{p.scales[tile.row + r]} * header.step));
+      y[row] = static_cast<float>(sum * (double{p.scales[row]} * header.step));
     }
   }
 }
 
-template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
-void multiply_tile(const HeadTile& tile, Ahead& ahead) {
+template <typename Isa, std::size_t n_rows, std::size_t n_tokens, typename Prefetch>
+void multiply_tile(const HeadTile& tile, Prefetch& ahead) {
   const std::size_t cols = padded_cols(tile.p.cols);
   std::int64_t totals[n_tokens * n_rows] = {};
   for (std::size_t c = 0; c < cols; c += Isa::kSegmentCols) {
@@ -222,24 +239,42 @@ void multiply_block(const HeadTile& block, std::size_t row_end, std::size_t n_pa
   std::size_t row = block.row;
   ahead.step = kRows * Isa::kBytes / n_passes;
   for (; row + kRows <= row_end; row += kRows) {
-    multiply_tile<Isa, kRows, n_tokens>({block.p, row, block.token}, ahead);
+    multiply_tile<Isa, kRows, n_tokens>({block.p, row, 1, block.token}, ahead);
   }
   ahead.step = Isa::kBytes / n_passes;
-  for (; row < row_end; ++row) multiply_tile<Isa, 1, n_tokens>({block.p, row, block.token}, ahead);
+  for (; row < row_end; ++row) multiply_tile<Isa, 1, n_tokens>({block.p, row, 1, block.token}, ahead);
+}
+
+/// One token: nothing is read twice, so the rows are read as several streams side by side.
+template <typename Isa>
+void multiply_one(const HeadProduct& p) {
+  constexpr std::size_t kStreams = Isa::kTileSums;
+  const std::size_t length = (p.row_end - p.row_begin) / kStreams;  // rows of a stream
+  AheadInStreams ahead;
+  for (std::size_t i = 0; i < length; ++i) {
+    multiply_tile<Isa, kStreams, 1>({p, p.row_begin + i, length, 0}, ahead);
+  }
+  for (std::size_t row = p.row_begin + length * kStreams; row < p.row_end; ++row) {
+    multiply_tile<Isa, 1, 1>({p, row, 1, 0}, ahead);
+  }
 }
 
 template <typename Isa>
 void multiply(const HeadProduct& p) {
+  if (p.n_tokens == 1) {
+    multiply_one<Isa>(p);
+    return;
+  }
   const std::size_t n_passes = p.n_tokens / kTileTokens + p.n_tokens % kTileTokens / 2 + p.n_tokens % 2;
   for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
     const std::size_t end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
     Ahead ahead = {p.rows + (row + kBlockRows) * p.stride, 0};
     std::size_t t = 0;
     for (; t + kTileTokens <= p.n_tokens; t += kTileTokens) {
-      multiply_block<Isa, kTileTokens>({p, row, t}, end, n_passes, ahead);
+      multiply_block<Isa, kTileTokens>({p, row, 1, t}, end, n_passes, ahead);
     }
-    for (; t + 2 <= p.n_tokens; t += 2) multiply_block<Isa, 2>({p, row, t}, end, n_passes, ahead);
-    for (; t < p.n_tokens; ++t) multiply_block<Isa, 1>({p, row, t}, end, n_passes, ahead);
+    for (; t + 2 <= p.n_tokens; t += 2) multiply_block<Isa, 2>({p, row, 1, t}, end, n_passes, ahead);
+    for (; t < p.n_tokens; ++t) multiply_block<Isa, 1>({p, row, 1, t}, end, n_passes, ahead);
   }
 }
 

@@ -52,7 +52,7 @@ TEST_P(EveryModel, EveryKernelGivesTheSameBits) {
   const std::vector<float> expected = all_logits(reference, tokens);
   for (const kernels::TernaryKernel* kernel : kernels::runnable_ternary_kernels(kernels::usable_isa())) {
     const auto model = file_.open(kernel->name);
-    EXPECT_EQ(model->summary().decode_kernel, kernel->name);
+    EXPECT_EQ(model->summary().prompt_kernel, kernel->name);
     Session session(model, {.threads = 2});
     EXPECT_EQ(all_logits(session, tokens), expected) << kernel->name;
   }

@@ -97,7 +97,8 @@ std::optional<Timed> quickest(const Kernels& kernels, Family family, std::size_t
 
 std::vector<Step> steps_by_measuring(const Kernels& kernels, const Timer& timer) {
   std::vector<Step> steps;
-  for (const std::size_t n_tokens : {1, 2, 4, 8, 16, 32, 128}) {
+  constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16, 32, 128};
+  for (const std::size_t n_tokens : kBatches) {
     const std::optional<Timed> addsub = quickest(kernels, Family::kAddSub, n_tokens, timer);
     const std::optional<Timed> dot = quickest(kernels, Family::kDot, n_tokens, timer);
     if (!addsub && !dot) continue;  // no kernel decodes: the first that prompts does

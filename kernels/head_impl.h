@@ -136,8 +136,7 @@ void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
 
 // --- products ---------------------------------------------------------------------------------------------------
 
-/// Rows that stay in the near caches while all tokens pass, kTileTokens or fewer at a time.
-inline constexpr std::size_t kBlockRows = 16;
+/// Tokens that a slice of rows meets at once, or fewer.
 inline constexpr std::size_t kTileTokens = 4;
 
 /// Rows and tokens that are multiplied side by side.
@@ -148,31 +147,23 @@ struct HeadTile {
   std::size_t token;
 };
 
-/// What is asked for while a tile is computed: the next block of rows, a share of it in every pass over this one, so
-/// that memory never waits for the multiplications of many tokens.
+/// What is asked for while a slice of rows is computed: the slice behind it, a line of each row in turn, since memory
+/// gives more to several streams than to one; and only a share of it in every pass over the rows, so that memory never
+/// waits for the multiplications of many tokens.
 struct Ahead {
-  const std::uint8_t* next;
-  std::size_t step;  // bytes that come nearer with every step of a tile
+  const std::uint8_t* slice;
+  std::size_t distance;  // bytes from row to row
+  std::size_t step;      // bytes that are asked for with every step of a tile
+  std::size_t at = 0;    // bytes asked for so far
 
-  template <typename Isa, std::size_t n_rows>
-  void prefetch(const std::uint8_t* /*row*/, std::size_t /*distance*/) {
-    constexpr std::size_t kLines = (n_rows * Isa::kBytes + kHeadAlignment - 1) / kHeadAlignment;
-    for (std::size_t i = 0; i < kLines; ++i) __builtin_prefetch(next + i * kHeadAlignment, 0, 2);
-    next += step;
-  }
-};
-
-/// For rows that lie far apart, each of which goes on with the row behind it: memory gives more to several such streams
-/// than to one, if each is asked for a little ahead.
-struct AheadInStreams {
-  template <typename Isa, std::size_t n_rows>
-  void prefetch(const std::uint8_t* row, std::size_t distance) {
-    constexpr std::size_t kFar = 2048;  // bytes, into the second cache
-    constexpr std::size_t kNear = 512;  // bytes, into the first
-    for (std::size_t r = 0; r < n_rows; ++r, row += distance) {
-      __builtin_prefetch(row + kFar, 0, 2);
-      __builtin_prefetch(row + kNear, 0, 3);
+  /// `n_rows` of the slice: a power of two.
+  template <std::size_t n_rows, std::size_t n_lines>
+  void prefetch() {
+    for (std::size_t i = 0; i < n_lines; ++i) {
+      const std::size_t line = at / kHeadAlignment + i;
+      __builtin_prefetch(slice + (line & (n_rows - 1)) * distance + line / n_rows * kHeadAlignment, 0, 2);
     }
+    at += step;
   }
 };
 
@@ -183,18 +174,18 @@ inline __attribute__((always_inline)) void unroll(const Body& body) {
   (std::make_index_sequence<n>{});
 }
 
-template <typename Isa, std::size_t n_rows, std::size_t n_tokens, typename Prefetch>
-inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, Prefetch& asked,
-                        std::int64_t* totals) {
+template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
+inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, Ahead& asked, std::int64_t* totals) {
+  constexpr std::size_t kLines = (n_rows * Isa::kBytes + kHeadAlignment - 1) / kHeadAlignment;
   const std::size_t token_bytes = operand_bytes(tile.p.cols);
   const std::size_t distance = tile.row_step * tile.p.stride;
   const std::uint8_t* rows = tile.p.rows + tile.row * tile.p.stride;
   const std::uint8_t* x = tile.p.operand + tile.token * token_bytes + kOperandHeader;
   typename Isa::Sum sums[n_tokens * n_rows];
   unroll<n_tokens * n_rows>([&](std::size_t i) __attribute__((always_inline)) { sums[i] = Isa::Sum::zero(); });
-  Prefetch ahead = asked;  // in registers
+  Ahead ahead = asked;  // in registers
   for (std::size_t c = begin; c < end; c += Isa::kBytes) {
-    ahead.template prefetch<Isa, n_rows>(rows + c, distance);
+    ahead.prefetch<Isa::kTileSums, kLines>();
     typename Isa::Row w[n_rows];
     unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { w[r] = Isa::load(rows + r * distance + c); });
     unroll<n_tokens>([&](std::size_t t) __attribute__((always_inline)) {
@@ -221,8 +212,8 @@ void store_logits(const HeadTile& tile, const std::int64_t* totals) {
   }
 }
 
-template <typename Isa, std::size_t n_rows, std::size_t n_tokens, typename Prefetch>
-void multiply_tile(const HeadTile& tile, Prefetch& ahead) {
+template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
+void multiply_tile(const HeadTile& tile, Ahead& ahead) {
   const std::size_t cols = padded_cols(tile.p.cols);
   std::int64_t totals[n_tokens * n_rows] = {};
   for (std::size_t c = 0; c < cols; c += Isa::kSegmentCols) {
@@ -232,49 +223,39 @@ void multiply_tile(const HeadTile& tile, Prefetch& ahead) {
   store_logits<n_rows, n_tokens>(tile, totals);
 }
 
-/// A block of rows and some tokens. As many rows side by side as the registers hold sums for.
+/// A slice of kTileSums rows and some tokens. As many rows side by side as the registers hold sums for.
 template <typename Isa, std::size_t n_tokens>
-void multiply_block(const HeadTile& block, std::size_t row_end, std::size_t n_passes, Ahead& ahead) {
+void multiply_slice(const HeadTile& slice, std::size_t n_passes, Ahead& ahead) {
   constexpr std::size_t kRows = Isa::kTileSums / n_tokens;
-  std::size_t row = block.row;
   ahead.step = kRows * Isa::kBytes / n_passes;
-  for (; row + kRows <= row_end; row += kRows) {
-    multiply_tile<Isa, kRows, n_tokens>({block.p, row, 1, block.token}, ahead);
-  }
-  ahead.step = Isa::kBytes / n_passes;
-  for (; row < row_end; ++row) multiply_tile<Isa, 1, n_tokens>({block.p, row, 1, block.token}, ahead);
-}
-
-/// One token: nothing is read twice, so the rows are read as several streams side by side.
-template <typename Isa>
-void multiply_one(const HeadProduct& p) {
-  constexpr std::size_t kStreams = Isa::kTileSums;
-  const std::size_t length = (p.row_end - p.row_begin) / kStreams;  // rows of a stream
-  AheadInStreams ahead;
-  for (std::size_t i = 0; i < length; ++i) {
-    multiply_tile<Isa, kStreams, 1>({p, p.row_begin + i, length, 0}, ahead);
-  }
-  for (std::size_t row = p.row_begin + length * kStreams; row < p.row_end; ++row) {
-    multiply_tile<Isa, 1, 1>({p, row, 1, 0}, ahead);
+  for (std::size_t r = 0; r < Isa::kTileSums; r += kRows) {
+    multiply_tile<Isa, kRows, n_tokens>({slice.p, slice.row + r * slice.row_step, slice.row_step, slice.token}, ahead);
   }
 }
 
+/// A slice of rows stays in the near caches while all tokens pass. Where memory is what takes the time, a slice takes
+/// its rows from as many runs of rows, so that all runs are read as streams; else from one place.
 template <typename Isa>
 void multiply(const HeadProduct& p) {
-  if (p.n_tokens == 1) {
-    multiply_one<Isa>(p);
-    return;
-  }
+  constexpr std::size_t kRows = Isa::kTileSums;
   const std::size_t n_passes = p.n_tokens / kTileTokens + p.n_tokens % kTileTokens / 2 + p.n_tokens % 2;
-  for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
-    const std::size_t end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
-    Ahead ahead = {p.rows + (row + kBlockRows) * p.stride, 0};
+  const std::size_t n_slices = (p.row_end - p.row_begin) / kRows;
+  const bool streams = n_passes == 1;
+  const std::size_t row_step = streams ? n_slices : 1;
+  const std::size_t slice_step = streams ? 1 : kRows;
+  std::size_t row = p.row_begin;
+  for (std::size_t i = 0; i < n_slices; ++i, row += slice_step) {
+    Ahead ahead = {p.rows + (row + slice_step) * p.stride, row_step * p.stride, 0};
     std::size_t t = 0;
     for (; t + kTileTokens <= p.n_tokens; t += kTileTokens) {
-      multiply_block<Isa, kTileTokens>({p, row, 1, t}, end, n_passes, ahead);
+      multiply_slice<Isa, kTileTokens>({p, row, row_step, t}, n_passes, ahead);
     }
-    for (; t + 2 <= p.n_tokens; t += 2) multiply_block<Isa, 2>({p, row, 1, t}, end, n_passes, ahead);
-    for (; t < p.n_tokens; ++t) multiply_block<Isa, 1>({p, row, 1, t}, end, n_passes, ahead);
+    for (; t + 2 <= p.n_tokens; t += 2) multiply_slice<Isa, 2>({p, row, row_step, t}, n_passes, ahead);
+    for (; t < p.n_tokens; ++t) multiply_slice<Isa, 1>({p, row, row_step, t}, n_passes, ahead);
+  }
+  for (row = p.row_begin + n_slices * kRows; row < p.row_end; ++row) {
+    Ahead nothing = {p.rows + row * p.stride, 0, 0};
+    for (std::size_t t = 0; t < p.n_tokens; ++t) multiply_tile<Isa, 1, 1>({p, row, 1, t}, nothing);
   }
 }
 

@@ -72,6 +72,12 @@ struct ScaledSum {
     const auto& self = *static_cast<const ScaledSum*>(context);
     const double step = self.operand.steps[self.col_block * self.operand.n_tokens + token];
     float* y = self.y.row(token) + row;
+    // Results of many tokens go to memory that is in no cache: it is asked for while other tokens are computed.
+    constexpr std::size_t kTokensAhead = 2;
+    constexpr std::size_t kLine = 64 / sizeof(float);
+    for (std::size_t r = 0; token + kTokensAhead < self.y.rows && r < n_rows; r += kLine) {
+      __builtin_prefetch(y + kTokensAhead * self.y.cols + r, 1);
+    }
     if (self.matrix.kind == ScaleKind::kTensor) {
       self.floats.scale_sums(sums, n_rows, step * static_cast<double>(self.matrix.scales[0]), y);
     } else {
@@ -105,53 +111,63 @@ void multiply_piece(const Compute& compute, const Operand& operand, const Piece&
   }
 }
 
-/// The pieces of one layer, numbered; tokens in the outer order, so that neighbours read neighbouring weights.
+/// The rows of a group of layers as one range of row blocks, cut with the tokens into numbered pieces: tokens in the
+/// outer order, so that neighbours read neighbouring weights.
 class Pieces {
  public:
-  Pieces(const Projection& projection, const Operand& operand, std::size_t row_block, std::size_t n_threads)
-      : projection_(&projection), n_tokens_(operand.n_tokens) {
+  Pieces(std::span<const Projection> group, const Operand& operand, std::size_t n_threads)
+      : group_(group), row_block_(group[0].linear->ternary->layout->row_block), n_tokens_(operand.n_tokens) {
     const kernels::Grain grain = operand.routine->grain(operand.n_tokens, operand.block_cols);
     tokens_ = std::min(grain.tokens, n_tokens_);
-    n_token_pieces_ = (n_tokens_ + tokens_ - 1) / tokens_;
-    // Enough pieces for every thread, even if they are smaller than the kernel likes them.
-    const std::size_t share = round_up(projection.linear->rows * n_token_pieces_ / n_threads + 1, row_block);
-    rows_ = std::min(grain.rows, share);
-    n_row_pieces_ = (projection.linear->rows + rows_ - 1) / rows_;
+    n_token_pieces_ = divide_up(n_tokens_, tokens_);
+    for (const Projection& p : group) n_blocks_ += blocks_of(p);
+    // The same number for every thread, two at least, so that threads of one speed finish together and others share.
+    const std::size_t wanted = divide_up(n_blocks_ * row_block_, grain.rows) * n_token_pieces_;
+    const std::size_t n_pieces = std::max(divide_up(wanted, n_threads), std::size_t{2}) * n_threads;
+    n_row_pieces_ = std::min(divide_up(n_pieces, n_token_pieces_), n_blocks_);
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return n_token_pieces_ * n_row_pieces_; }
-  [[nodiscard]] Piece operator[](std::size_t i) const noexcept {
+
+  /// body(Piece) for every layer that piece `i` has rows of.
+  template <typename Body>
+  void for_each_layer(std::size_t i, const Body& body) const {
     const std::size_t token = i / n_row_pieces_ * tokens_;
-    const std::size_t row = i % n_row_pieces_ * rows_;
-    return {projection_, row, std::min(row + rows_, projection_->linear->rows), token,
-            std::min(token + tokens_, n_tokens_)};
+    const std::size_t begin = n_blocks_ * (i % n_row_pieces_) / n_row_pieces_;
+    const std::size_t end = n_blocks_ * (i % n_row_pieces_ + 1) / n_row_pieces_;
+    std::size_t first = 0;  // of the layer's blocks
+    for (const Projection& p : group_) {
+      const std::size_t last = first + blocks_of(p);
+      const std::size_t from = std::max(begin, first);
+      const std::size_t to = std::min(end, last);
+      if (from < to) {
+        body(Piece{&p, (from - first) * row_block_, std::min((to - first) * row_block_, p.linear->rows), token,
+                   std::min(token + tokens_, n_tokens_)});
+      }
+      first = last;
+    }
   }
 
  private:
-  const Projection* projection_;
-  std::size_t n_tokens_, tokens_, n_token_pieces_, rows_, n_row_pieces_;
+  static std::size_t divide_up(std::size_t a, std::size_t b) noexcept { return (a + b - 1) / b; }
+  [[nodiscard]] std::size_t blocks_of(const Projection& p) const noexcept {
+    return divide_up(p.linear->rows, row_block_);
+  }
+
+  std::span<const Projection> group_;
+  std::size_t row_block_, n_tokens_, tokens_ = 0, n_token_pieces_ = 0, n_blocks_ = 0, n_row_pieces_ = 0;
 };
 
 /// All rows of a group of ternary layers that share an input, in pieces that the threads share.
 void multiply_group(const Compute& compute, const Operand& operand, std::span<const Projection> group) {
-  std::vector<Pieces> layers;
-  std::size_t n_pieces = 0;
-  for (const Projection& p : group) {
-    layers.emplace_back(p, operand, p.linear->ternary->layout->row_block, compute.pool.size());
-    n_pieces += layers.back().size();
-  }
+  const Pieces pieces(group, operand, compute.pool.size());
   const std::size_t scratch_bytes =
       round_up(operand.routine->scratch_bytes(operand.block_cols), AlignedBuffer<int>::kAlignment);
   std::uint8_t* scratch = compute.work.per_thread.take(compute.pool.size() * scratch_bytes);
-
-  compute.pool.parallel_for(n_pieces, 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
-    std::size_t first = 0;  // number of the layer's first piece
-    for (const Pieces& pieces : layers) {
-      const std::size_t last = first + pieces.size();
-      for (std::size_t i = std::max(begin, first); i < std::min(end, last); ++i) {
-        multiply_piece(compute, operand, pieces[i - first], scratch + thread * scratch_bytes);
-      }
-      first = last;
+  compute.pool.parallel_for(pieces.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    for (std::size_t i = begin; i < end; ++i) {
+      pieces.for_each_layer(
+          i, [&](const Piece& piece) { multiply_piece(compute, operand, piece, scratch + thread * scratch_bytes); });
     }
   });
 }

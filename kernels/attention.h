@@ -12,6 +12,10 @@ namespace tern::kernels {
 inline constexpr std::size_t kAttentionRows = 8;     // queries of a tile
 inline constexpr std::size_t kAttentionChunk = 256;  // positions whose softmax is taken at once; a multiple of 16
 
+/// Elements of a head whose products are added up before they join the score: several short sums round less than a long
+/// one, and the rounding of activations to int8 that follows makes much of little.
+inline constexpr std::size_t kAttentionSegment = 16;
+
 /// Scores this far below the largest have weight 0: exp of it is about 2^-126, the smallest normal float.
 inline constexpr float kAttentionFloor = -87.0f;
 

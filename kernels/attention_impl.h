@@ -108,15 +108,20 @@ struct AttentionImpl {
     const Lanes scale = broadcast<Isa>(in.scale);
     cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
       cover_groups<groups_for(rows)>(n_blocks, [&](std::size_t block, auto groups) {
-        Queries<rows> left;
-        for_constants<rows>([&](auto r) { left.rows[r] = in.queries[row + r]; });
-        const Right<Element> right{keys + block * block_size, kLanes, block_size};
         float* to = in.weights + row * kAttentionChunk + block * kLanes;
         const auto zero = [](auto, auto) { return broadcast<Isa>(0.0f); };
-        multiply<rows, groups>(left, right, in.head_dim, zero, [&](auto r, auto g, const Lanes& sums) {
-          store(to + r * kAttentionChunk + g * kLanes, Whole{},
-                scaled(sums * scale, in.key_scales, (block + g) * kLanes));
-        });
+        for (std::size_t d = 0; d < in.head_dim; d += kAttentionSegment) {
+          Queries<rows> left;
+          for_constants<rows>([&](auto r) { left.rows[r] = in.queries[row + r] + d; });
+          const Right<Element> right{keys + block * block_size + d * kLanes, kLanes, block_size};
+          const std::size_t n = in.head_dim - d < kAttentionSegment ? in.head_dim - d : kAttentionSegment;
+          const bool last = d + n == in.head_dim;
+          multiply<rows, groups>(left, right, n, zero, [&](auto r, auto g, const Lanes& sums) {
+            float* place = to + r * kAttentionChunk + g * kLanes;
+            const Lanes total = d == 0 ? sums : load<Isa>(place, Whole{}) + sums;
+            store(place, Whole{}, last ? scaled(total * scale, in.key_scales, (block + g) * kLanes) : total);
+          });
+        }
       });
     });
   }

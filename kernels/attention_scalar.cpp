@@ -10,15 +10,17 @@
 namespace tern::kernels {
 namespace {
 
-/// scores[r] = queries[r] . key of position j * scale, in the order of d.
+/// scores[r] = queries[r] . key of position j * scale, by segments, each in the order of d.
 template <typename Element>
 void score(const AttentionTile& in, std::size_t j, float (&scores)[kAttentionRows]) {
   const auto* keys = reinterpret_cast<const Element*>(in.keys) + j / kLanes * in.head_dim * kLanes + j % kLanes;
-  for (float& score : scores) score = 0.0f;
-  for (std::size_t d = 0; d < in.head_dim; ++d) {
-    const float key = to_float(keys[d * kLanes]);
-    for (std::size_t r = 0; r < in.n_rows; ++r) {
-      scores[r] = std::fma(in.queries[r][d], key, scores[r]);
+  for (std::size_t r = 0; r < in.n_rows; ++r) {
+    for (std::size_t begin = 0; begin < in.head_dim; begin += kAttentionSegment) {
+      float sum = 0.0f;
+      for (std::size_t d = begin; d < in.head_dim && d < begin + kAttentionSegment; ++d) {
+        sum = std::fma(in.queries[r][d], to_float(keys[d * kLanes]), sum);
+      }
+      scores[r] = begin == 0 ? sum : scores[r] + sum;
     }
   }
   for (float& score : scores) {

@@ -65,7 +65,7 @@ struct AttentionKernels {
   /// into's row = the softmax over the positions of both. Where positions are cut into chunks, chunks are merged in
   /// order.
   void (*merge)(const AttentionPart& from, std::size_t row, std::size_t head_dim, const AttentionPart& into);
-  /// y[d] = values[d] * (1 / sum).  y: (head_dim)
+  /// y[d] = values[d] / sum.  y: (head_dim)
   void (*finish)(const AttentionPart& part, std::size_t row, std::size_t head_dim, float* y);
 };
 

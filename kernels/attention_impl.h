@@ -240,10 +240,12 @@ struct AttentionImpl {
   }
 
   static void finish(const AttentionPart& part, std::size_t row, std::size_t head_dim, float* y) {
-    const Lanes inverse = broadcast<Isa>(1.0f / part.sum[row]);
+    const auto divide = [](Floats a, Floats b) { return Isa::divide(a, b); };  // rounds once
+    const Lanes sum = broadcast<Isa>(part.sum[row]);
     const float* values = part.values + row * value_dim(head_dim);
-    for_each_group(head_dim,
-                   [&](std::size_t i, auto lanes) { store(y + i, lanes, load<Isa>(values + i, Whole{}) * inverse); });
+    for_each_group(head_dim, [&](std::size_t i, auto lanes) {
+      store(y + i, lanes, map<Isa>(divide, load<Isa>(values + i, Whole{}), sum));
+    });
   }
 };
 

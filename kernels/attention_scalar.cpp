@@ -103,8 +103,7 @@ void merge(const AttentionPart& from, std::size_t row, std::size_t head_dim, con
 }
 
 void finish(const AttentionPart& part, std::size_t row, std::size_t head_dim, float* y) {
-  const float inverse = 1.0f / part.sum[row];
-  for (std::size_t d = 0; d < head_dim; ++d) y[d] = part.values[row * value_dim(head_dim) + d] * inverse;
+  for (std::size_t d = 0; d < head_dim; ++d) y[d] = part.values[row * value_dim(head_dim) + d] / part.sum[row];
 }
 
 }  // namespace

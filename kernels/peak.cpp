@@ -8,81 +8,31 @@ namespace {
 
 #if defined(__x86_64__)
 
-// Twelve destinations keep two instructions of five cycles' latency per cycle in flight. The assembler repeats the line
-// between .irp and .endr for every n.
-
-void dot_zmm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpdpbusd %%zmm12,%%zmm13,%%zmm\\n\n .endr" ::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
-
-void dot_ymm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n %{vex%} vpdpbusd %%ymm12,%%ymm13,%%ymm\\n\n .endr" ::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
-
-void maddubs_ymm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpmaddubsw %%ymm12,%%ymm13,%%ymm\\n\n .endr" ::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
-
-void permute_bytes_zmm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpermb %%zmm12,%%zmm13,%%zmm\\n\n .endr" ::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
-
-void shuffle_bytes_zmm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpshufb %%zmm12,%%zmm13,%%zmm\\n\n .endr" ::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
-
-void shuffle_bytes_ymm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpshufb %%ymm12,%%ymm13,%%ymm\\n\n .endr" ::
-                     : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                       "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
-
 /// What is added comes from memory, as the tables of the prompt kernels do.
 alignas(64) constexpr std::uint8_t kTable[64 * 12] = {};
 
-void add_loaded_zmm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpaddw 64*\\n(%0),%%zmm\\n,%%zmm\\n\n .endr" ::"r"(kTable)
-                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11");
+/// Defines a function that executes an instruction n_calls times for each of twelve destinations n, which keep two
+/// instructions of five cycles' latency per cycle in flight. A macro, since the text of an instruction must be a
+/// literal; the assembler repeats the line between .irp and .endr.
+#define TERN_PEAK_LOOP(name, instruction)                                                                     \
+  void name(std::size_t n_calls) {                                                                            \
+    for (std::size_t i = 0; i < n_calls; ++i) {                                                               \
+      asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n " instruction "\n .endr" ::"r"(kTable)                 \
+                   : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+                     "xmm11");                                                                                \
+    }                                                                                                         \
+    asm volatile("vzeroupper");                                                                               \
   }
-  asm volatile("vzeroupper");
-}
 
-void add_loaded_ymm(std::size_t n_calls) {
-  for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,4,5,6,7,8,9,10,11\n vpaddw 64*\\n(%0),%%ymm\\n,%%ymm\\n\n .endr" ::"r"(kTable)
-                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11");
-  }
-  asm volatile("vzeroupper");
-}
+TERN_PEAK_LOOP(dot_zmm, "vpdpbusd %%zmm12,%%zmm13,%%zmm\\n")
+TERN_PEAK_LOOP(dot_ymm, "%{vex%} vpdpbusd %%ymm12,%%ymm13,%%ymm\\n")
+TERN_PEAK_LOOP(maddubs_ymm, "vpmaddubsw %%ymm12,%%ymm13,%%ymm\\n")
+TERN_PEAK_LOOP(permute_bytes_zmm, "vpermb %%zmm12,%%zmm13,%%zmm\\n")
+TERN_PEAK_LOOP(shuffle_bytes_zmm, "vpshufb %%zmm12,%%zmm13,%%zmm\\n")
+TERN_PEAK_LOOP(shuffle_bytes_ymm, "vpshufb %%ymm12,%%ymm13,%%ymm\\n")
+TERN_PEAK_LOOP(add_loaded_zmm, "vpaddw 64*\\n(%0),%%zmm\\n,%%zmm\\n")
+TERN_PEAK_LOOP(add_loaded_ymm, "vpaddw 64*\\n(%0),%%ymm\\n,%%ymm\\n")
+#undef TERN_PEAK_LOOP
 
 /// Eight tiles of 16 rows of 64 bytes; layout as in Intel's manual, "LDTILECFG".
 struct alignas(64) TileConfig {

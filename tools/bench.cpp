@@ -79,9 +79,12 @@ int run(BenchOptions options) {
                              : ternary_layers(inspect(options.model.path, options.model.open_options()));
   const InterruptGuard interrupt;
   options.bench.keep_going = [&] { return !interrupt.requested(); };
-  if (!options.json) print(kHeading);
-  bench_kernels(options.bench,
-                [&](const KernelTiming& timing) { print(options.json ? to_line(to_json(timing)) : describe(timing)); });
+  bool has_heading = options.json;  // printed with the first result: a mistake leaves standard output empty
+  bench_kernels(options.bench, [&](const KernelTiming& timing) {
+    if (!has_heading) print(kHeading);
+    has_heading = true;
+    print(options.json ? to_line(to_json(timing)) : describe(timing));
+  });
   return interrupt.requested() ? kInterrupted : kSuccess;
 }
 

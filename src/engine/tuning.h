@@ -6,7 +6,7 @@
 
 namespace tern::engine {
 
-/// kernels::choose() for this machine, with measurements where there is something to choose: about a tenth of a second
+/// kernels::choose() for this machine, with measurements where there is something to choose: less than half a second
 /// the first time, afterwards from memory or from a small file per processor, number of threads and version of tern.
 ///
 /// The file lies in $TERN_CACHE_DIR, or $XDG_CACHE_HOME/tern, or ~/.cache/tern; an empty TERN_CACHE_DIR means none.

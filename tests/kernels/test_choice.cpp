@@ -7,25 +7,10 @@
 #include <string>
 
 #include "kernels/dispatch.h"
-#include "tern/error.h"
+#include "tests/kernels/error_message.h"
 
 namespace tern::kernels {
 namespace {
-
-/// The message of the Error(kInvalidArgument) that `call` must throw.
-template <typename Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
-    return error.what();
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return "";
-}
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST(Choose, TakesOnlyTablesOfTheForcedInstructionSet) {
   for (const Isa isa : kAllIsas) {

@@ -8,7 +8,7 @@
 
 #include "kernels/cpu_features.h"
 #include "kernels/dispatch.h"
-#include "tern/error.h"
+#include "tests/kernels/error_message.h"
 
 namespace tern::kernels {
 namespace {
@@ -29,21 +29,6 @@ class ForcedIsa {
  private:
   std::string old_;
 };
-
-/// The message of the Error(kInvalidArgument) that `call` must throw.
-template <typename Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
-    return error.what();
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return "";
-}
-
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 TEST(Kernels, HaveUniqueNamesAndWholeTables) {
   std::set<std::string> names;

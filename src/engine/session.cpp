@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "src/base/check.h"
+#include "src/base/fnv1a.h"
 #include "src/engine/loaded_model.h"
 
 namespace tern {
@@ -13,13 +14,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// FNV-1a, 64 bits. Source: http://www.isthe.com/chongo/tech/comp/fnv/
-std::uint64_t fnv1a(std::span<const std::byte> bytes) noexcept {
-  std::uint64_t hash = 14695981039346656037u;
-  for (const std::byte b : bytes) hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
-  return hash;
-}
 
 std::size_t context_of(const architectures::Config& config, const SessionOptions& options) {
   return options.context == 0 ? config.context_length : options.context;

@@ -12,10 +12,12 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "kernels/cpu_features.h"
 #include "kernels/dispatch.h"
+#include "src/base/fnv1a.h"
 #include "src/engine/random_layer.h"
 #include "tern/version.h"
 
@@ -84,9 +86,7 @@ std::string machine_key(unsigned n_threads) {
 fs::path cache_file(const std::string& key) {
   const fs::path directory = cache_directory();
   if (directory.empty()) return {};
-  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
-  for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return directory / fmt::format("kernels-{:016x}.txt", hash);
+  return directory / fmt::format("kernels-{:016x}.txt", fnv1a(std::as_bytes(std::span(key))));
 }
 
 /// Nothing when there is no such file or when it is not what write_file() writes.

@@ -12,8 +12,9 @@ namespace tern::kernels {
 inline constexpr std::size_t kAttentionRows = 8;     // queries of a tile
 inline constexpr std::size_t kAttentionChunk = 256;  // positions whose softmax is taken at once; a multiple of 16
 
-/// Elements of a head whose products are added up before they join the score: several short sums round less than a long
-/// one, and the rounding of activations to int8 that follows makes much of little.
+/// Products that are added up before they join a score or a result: several short sums round less than a long one, and
+/// the rounding of activations to int8 that follows makes much of little. A segment of scores is some elements of a
+/// head, one of results some positions of a chunk.
 inline constexpr std::size_t kAttentionSegment = 16;
 
 /// Scores this far below the largest have weight 0: exp of it is about 2^-126, the smallest normal float.
@@ -47,8 +48,9 @@ struct AttentionTile {
 
 /// Attention over keys and values of one number type each.
 ///
-/// The scores of 16 positions lie in 16 lanes and each is summed over head_dim in index order; so are the results, over
-/// positions in order: no sum needs a tree but that of the exponentials (lane = position mod 16, see FloatKernels).
+/// The scores of 16 positions lie in 16 lanes and each is summed over head_dim by segments, in index order; so are the
+/// results, over positions: no sum needs a tree but that of the exponentials (lane = position mod 16, see
+/// FloatKernels).
 ///
 /// Exact  every table gives the same bits, and a row's do not depend on the rows beside it. Products are fused into
 ///        sums, in hardware or by arithmetic that rounds alike. The exponential is that of ExpConstants, its products

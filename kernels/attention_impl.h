@@ -16,6 +16,8 @@
 namespace tern::kernels {
 namespace {
 
+constexpr std::size_t kCacheLine = 64;  // bytes
+
 /// Calls body(0), body(1), ... body(n - 1) with constants: spelled out, so that arrays indexed by them stay in
 /// registers.
 template <std::size_t n, typename Body>
@@ -33,43 +35,55 @@ struct AttentionImpl {
     return map<Isa>([](Floats x, Floats y, Floats z) { return Isa::fma(x, y, z); }, a, b, c);
   }
 
-  /// Factors of rows: queries, each where it is, and weights, side by side.
-  template <std::size_t n_rows>
+  /// Factors of rows: factor k of a row is at k * kStep + row * kRowStride.
   struct Queries {
-    const float* rows[n_rows];
-    float operator()(std::size_t k, std::size_t row) const { return rows[row][k]; }
+    static constexpr std::size_t kStep = kAttentionRows;
+    static constexpr std::size_t kRowStride = 1;
+    const float* p;
   };
   struct Weights {
+    static constexpr std::size_t kStep = 1;
+    static constexpr std::size_t kRowStride = kAttentionChunk;
     const float* p;
-    float operator()(std::size_t k, std::size_t row) const { return p[row * kAttentionChunk + k]; }
   };
 
-  /// Factors of lanes: group g of step k is at k * k_stride + g * group_stride, in elements.
+  /// Factors of lanes: group g of factor k is at k * step + g * group_stride, in elements.
   template <typename Element>
   struct Right {
     const Element* p;
-    std::size_t k_stride;
+    std::size_t step;
     std::size_t group_stride;
-    Lanes operator()(std::size_t k, std::size_t group) const {
-      return load<Isa>(p + k * k_stride + group * group_stride, Whole{});
-    }
   };
 
-  /// n_rows * n_groups groups of sums in registers: finish(r, g, start(r, g) + sum over k < n of left(k, r) * right(k,
-  /// g)), in the order of k. This is both products of attention: queries with keys, and weights with values.
-  template <std::size_t n_rows, std::size_t n_groups, typename L, typename R, typename Start, typename Finish>
-  static void multiply(const L& left, const R& right, std::size_t n, const Start& start, const Finish& finish) {
-    Lanes sums[n_rows][n_groups];
-    for_constants<n_rows>([&](auto r) { for_constants<n_groups>([&](auto g) { sums[r][g] = start(r, g); }); });
+  /// (rows, groups of 16) of sums in memory.
+  struct Sums {
+    float* p;
+    std::size_t row_stride;
+  };
+
+  /// sums[r][g] += sum over k < n of left(k, r) * right(k, g), the products added up in the order of k. This is both
+  /// products of attention: queries with keys, and weights with values.
+  template <std::size_t n_rows, std::size_t n_groups, typename L, typename Element>
+  static void add_products(L left, Right<Element> right, std::size_t n, Sums sums) {
+    Lanes segment[n_rows][n_groups];
+    for_constants<n_rows>(
+        [&](auto r) { for_constants<n_groups>([&](auto g) { segment[r][g] = broadcast<Isa>(0.0f); }); });
     for (std::size_t k = 0; k < n; ++k) {
       Lanes b[n_groups];
-      for_constants<n_groups>([&](auto g) { b[g] = right(k, g); });
+      for_constants<n_groups>([&](auto g) { b[g] = load<Isa>(right.p + g * right.group_stride, Whole{}); });
       for_constants<n_rows>([&](auto r) {
-        const Lanes a = broadcast<Isa>(left(k, r));
-        for_constants<n_groups>([&](auto g) { sums[r][g] = fma(a, b[g], sums[r][g]); });
+        const Lanes a = broadcast<Isa>(left.p[r * L::kRowStride]);
+        for_constants<n_groups>([&](auto g) { segment[r][g] = fma(a, b[g], segment[r][g]); });
       });
+      left.p += L::kStep;
+      right.p += right.step;
     }
-    for_constants<n_rows>([&](auto r) { for_constants<n_groups>([&](auto g) { finish(r, g, sums[r][g]); }); });
+    for_constants<n_rows>([&](auto r) {
+      for_constants<n_groups>([&](auto g) {
+        float* sum = sums.p + r * sums.row_stride + g * kLanes;
+        store(sum, Whole{}, load<Isa>(sum, Whole{}) + segment[r][g]);
+      });
+    });
   }
 
   /// Groups that a product of n_rows rows computes together.
@@ -78,12 +92,19 @@ struct AttentionImpl {
     return Isa::kTileGroups / n_rows < kMost ? Isa::kTileGroups / n_rows : kMost;
   }
 
-  /// Calls body(row, count) with constant counts until the rows below n are covered; the last call may go beyond n, up
-  /// to a power of two, where rows are zeros.
+  /// Calls body(row, count) with constant counts until the rows below n are covered; the last call may go beyond n, to
+  /// rows_covered(n).
   template <std::size_t count = Isa::kTileRows, typename Body>
   static void cover_rows(std::size_t row, std::size_t n, const Body& body) {
     for (; row + count / 2 < n; row += count) body(row, std::integral_constant<std::size_t, count>{});
     if constexpr (count > 1) cover_rows<count / 2>(row, n, body);
+  }
+
+  static constexpr std::size_t rows_covered(std::size_t n) {
+    const std::size_t rest = n % Isa::kTileRows;
+    std::size_t last = rest == 0 ? 0 : 1;
+    while (last < rest) last *= 2;
+    return n - rest + last;
   }
 
   /// Calls body(group, count) with constant counts for groups 0 .. n - 1.
@@ -94,36 +115,49 @@ struct AttentionImpl {
     for (; group < n; ++group) body(group, std::integral_constant<std::size_t, 1>{});
   }
 
+  /// Asks for bytes that the next phase of this or the next chunk reads, while this one computes. Floats are not asked
+  /// for: those of a prompt were just widened into the cache.
+  template <typename Element>
+  static void prefetch(const std::uint8_t* p, std::size_t bytes) {
+    if constexpr (sizeof(Element) == sizeof(float)) return;
+    for (std::size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(p + i, 0, 2);
+  }
+
+  static void fill_zeros(float* p, std::size_t n) {
+    for (std::size_t i = 0; i < n; i += kLanes) store(p + i, Whole{}, broadcast<Isa>(0.0f));
+  }
+
   /// values times the scales at `index`, where there are scales.
   static Lanes scaled(const Lanes& values, const float* scales, std::size_t index) {
     return scales == nullptr ? values : values * load<Isa>(scales + index, Whole{});
   }
 
-  /// weights[r][j] = queries[r] . keys[j] * scale for all positions that any row sees, in whole blocks.
+  /// weights[r][j] = queries[r] . keys[j] for all positions that any row sees, in whole blocks.
   template <typename Element>
   static void score(const AttentionTile& in) {
     const std::size_t n_blocks = (in.n_visible[in.n_rows - 1] + kLanes - 1) / kLanes;
     const std::size_t block_size = in.head_dim * kLanes;  // elements
     const Element* keys = reinterpret_cast<const Element*>(in.keys);
-    const Lanes scale = broadcast<Isa>(in.scale);
-    cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
-      cover_groups<groups_for(rows)>(n_blocks, [&](std::size_t block, auto groups) {
-        float* to = in.weights + row * kAttentionChunk + block * kLanes;
-        const auto zero = [](auto, auto) { return broadcast<Isa>(0.0f); };
-        for (std::size_t d = 0; d < in.head_dim; d += kAttentionSegment) {
-          Queries<rows> left;
-          for_constants<rows>([&](auto r) { left.rows[r] = in.queries[row + r] + d; });
-          const Right<Element> right{keys + block * block_size + d * kLanes, kLanes, block_size};
-          const std::size_t n = in.head_dim - d < kAttentionSegment ? in.head_dim - d : kAttentionSegment;
-          const bool last = d + n == in.head_dim;
-          multiply<rows, groups>(left, right, n, zero, [&](auto r, auto g, const Lanes& sums) {
-            float* place = to + r * kAttentionChunk + g * kLanes;
-            const Lanes total = d == 0 ? sums : load<Isa>(place, Whole{}) + sums;
-            store(place, Whole{}, last ? scaled(total * scale, in.key_scales, (block + g) * kLanes) : total);
-          });
-        }
+    for (std::size_t r = 0; r < rows_covered(in.n_rows); ++r) {
+      fill_zeros(in.weights + r * kAttentionChunk, n_blocks * kLanes);
+    }
+    for (std::size_t d = 0; d < in.head_dim; d += kAttentionSegment) {
+      const std::size_t n = in.head_dim - d < kAttentionSegment ? in.head_dim - d : kAttentionSegment;
+      float queries[kAttentionSegment * kAttentionRows];  // (n, kAttentionRows)
+      for (std::size_t k = 0; k < n; ++k) {
+        for (std::size_t r = 0; r < kAttentionRows; ++r) queries[k * kAttentionRows + r] = in.queries[r][d + k];
+      }
+      cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
+        cover_groups<groups_for(rows)>(n_blocks, [&](std::size_t block, auto groups) {
+          const std::size_t at = block * block_size + d * kLanes;
+          for (std::size_t g = 0; row == 0 && g < groups; ++g) {
+            prefetch<Element>(in.values + (at + g * block_size) * sizeof(Element), n * kLanes * sizeof(Element));
+          }
+          add_products<rows, groups>(Queries{queries + row}, Right<Element>{keys + at, kLanes, block_size}, n,
+                                     Sums{in.weights + row * kAttentionChunk + block * kLanes, kAttentionChunk});
+        });
       });
-    });
+    }
   }
 
   /// exp(x) for x <= 0, as the contract says; NaN gives NaN.
@@ -156,11 +190,16 @@ struct AttentionImpl {
     store(scores, Whole{}, map<Isa>(hide, load<Isa>(scores, Whole{}), load<Isa>(kIndex, Whole{})));
   }
 
-  /// Scores of a row to weights: exp(score - max), times the scale of the position's values if they have one.
+  /// Scores of a row, still to be scaled, to weights: exp(score - max), times the scale of the position's values if
+  /// they have one.
   static void weigh(const AttentionTile& in, std::size_t row) {
     const std::size_t n = in.n_visible[row];
     const std::size_t end = (n + kLanes - 1) / kLanes * kLanes;
     float* weights = in.weights + row * kAttentionChunk;
+    const Lanes scale = broadcast<Isa>(in.scale);
+    for (std::size_t i = 0; i < end; i += kLanes) {
+      store(weights + i, Whole{}, scaled(load<Isa>(weights + i, Whole{}) * scale, in.key_scales, i));
+    }
     if (n % kLanes != 0) hide_from(n % kLanes, weights + end - kLanes);
     Lanes best = broadcast<Isa>(-__builtin_inff());
     for (std::size_t i = 0; i < end; i += kLanes) {
@@ -178,31 +217,41 @@ struct AttentionImpl {
     in.part.sum[row] = Isa::sum(sums);
   }
 
-  /// values[r][d] = sum over j of weights[r][j] * values[j][d]. Positions that all rows see are read once for all of
-  /// them; the few that only later rows see follow row by row, so that no row ever touches what it may not see.
+  /// values[r][d] = sum over j of weights[r][j] * values[j][d]. Segments that all rows see whole are read once for all
+  /// of them; what only later rows see follows row by row, so that no row ever touches what it may not see.
   template <typename Element>
   static void mix(const AttentionTile& in) {
     const std::size_t n_columns = value_dim(in.head_dim);
-    const std::size_t n_shared = in.n_visible[0];
-    const Element* values = reinterpret_cast<const Element*>(in.values);
-    const auto accumulate = [&](std::size_t row, auto rows, std::size_t begin, std::size_t end, const auto& start) {
-      cover_groups<groups_for(rows)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
-        const Weights left{in.weights + row * kAttentionChunk + begin};
-        const Right<Element> right{values + begin * n_columns + group * kLanes, n_columns, kLanes};
-        float* to = in.part.values + row * n_columns + group * kLanes;
-        multiply<rows, groups>(
-            left, right, end - begin, [&](auto r, auto g) { return start(to + r * n_columns + g * kLanes); },
-            [&](auto r, auto g, const Lanes& sums) { store(to + r * n_columns + g * kLanes, Whole{}, sums); });
-      });
-    };
-    cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
-      accumulate(row, rows, 0, n_shared, [](const float*) { return broadcast<Isa>(0.0f); });
-    });
-    for (std::size_t row = 1; row < in.n_rows; ++row) {
-      if (in.n_visible[row] == n_shared) continue;
-      accumulate(row, std::integral_constant<std::size_t, 1>{}, n_shared, in.n_visible[row],
-                 [](const float* sums) { return load<Isa>(sums, Whole{}); });
+    const std::size_t n_first = in.n_visible[0];
+    const bool all_alike = n_first == in.n_visible[in.n_rows - 1];
+    const std::size_t n_shared = all_alike ? n_first : n_first / kAttentionSegment * kAttentionSegment;
+    fill_zeros(in.part.values, rows_covered(in.n_rows) * n_columns);
+    for (std::size_t j = 0; j < n_shared; j += kAttentionSegment) {
+      // The keys of the next chunk, if this thread takes it, lie right after those of this one.
+      prefetch<Element>(in.keys + (kAttentionChunk * in.head_dim + j * n_columns) * sizeof(Element),
+                        kAttentionSegment * n_columns * sizeof(Element));
+      const std::size_t end = n_shared - j < kAttentionSegment ? n_shared : j + kAttentionSegment;
+      cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) { mix_segment<Element, rows>(in, row, j, end); });
     }
+    if (all_alike) return;
+    for (std::size_t row = 0; row < in.n_rows; ++row) {
+      const std::size_t n = in.n_visible[row];
+      for (std::size_t j = n_shared; j < n; j += kAttentionSegment) {
+        mix_segment<Element, 1>(in, row, j, n - j < kAttentionSegment ? n : j + kAttentionSegment);
+      }
+    }
+  }
+
+  /// Positions begin .. end - 1 of mix(), of one segment, for n_rows rows.
+  template <typename Element, std::size_t n_rows>
+  static void mix_segment(const AttentionTile& in, std::size_t row, std::size_t begin, std::size_t end) {
+    const std::size_t n_columns = value_dim(in.head_dim);
+    const Element* values = reinterpret_cast<const Element*>(in.values) + begin * n_columns;
+    cover_groups<groups_for(n_rows)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
+      const Weights left{in.weights + row * kAttentionChunk + begin};
+      add_products<n_rows, groups>(left, Right<Element>{values + group * kLanes, n_columns, kLanes}, end - begin,
+                                   Sums{in.part.values + row * n_columns + group * kLanes, n_columns});
+    });
   }
 
   template <typename Element>

@@ -15,12 +15,13 @@ template <typename Element>
 void score(const AttentionTile& in, std::size_t j, float (&scores)[kAttentionRows]) {
   const auto* keys = reinterpret_cast<const Element*>(in.keys) + j / kLanes * in.head_dim * kLanes + j % kLanes;
   for (std::size_t r = 0; r < in.n_rows; ++r) {
+    scores[r] = 0.0f;
     for (std::size_t begin = 0; begin < in.head_dim; begin += kAttentionSegment) {
       float sum = 0.0f;
       for (std::size_t d = begin; d < in.head_dim && d < begin + kAttentionSegment; ++d) {
         sum = std::fma(in.queries[r][d], to_float(keys[d * kLanes]), sum);
       }
-      scores[r] = begin == 0 ? sum : scores[r] + sum;
+      scores[r] = scores[r] + sum;
     }
   }
   for (float& score : scores) {
@@ -58,31 +59,38 @@ void exponentiate(const AttentionTile& in, std::size_t row) {
   in.part.sum[row] = sum_lanes(lanes);
 }
 
+/// The weight of position j for a row.
+float weight_at(const AttentionTile& in, std::size_t row, std::size_t j) {
+  const float weight = in.weights[row * kAttentionChunk + j];
+  return in.value_scales == nullptr ? weight : weight * in.value_scales[j];
+}
+
+/// values[d] of a row = sum over j of weight j * values[j][d], by segments, each in the order of j.
+template <typename Element>
+float mix(const AttentionTile& in, std::size_t row, std::size_t d) {
+  const auto* values = reinterpret_cast<const Element*>(in.values) + d;
+  float total = 0.0f;
+  for (std::size_t begin = 0; begin < in.n_visible[row]; begin += kAttentionSegment) {
+    float sum = 0.0f;
+    for (std::size_t j = begin; j < in.n_visible[row] && j < begin + kAttentionSegment; ++j) {
+      sum = std::fma(weight_at(in, row, j), to_float(values[j * value_dim(in.head_dim)]), sum);
+    }
+    total = total + sum;
+  }
+  return total;
+}
+
 template <typename Element>
 void attend(const AttentionTile& in) {
   const std::size_t n_columns = value_dim(in.head_dim);
-  const std::size_t n_positions = in.n_visible[in.n_rows - 1];
-  for (std::size_t j = 0; j < n_positions; ++j) {
+  for (std::size_t j = 0; j < in.n_visible[in.n_rows - 1]; ++j) {
     float scores[kAttentionRows];
     score<Element>(in, j, scores);
     for (std::size_t r = 0; r < in.n_rows; ++r) in.weights[r * kAttentionChunk + j] = scores[r];
   }
   for (std::size_t r = 0; r < in.n_rows; ++r) {
     exponentiate(in, r);
-    for (std::size_t d = 0; d < n_columns; ++d) in.part.values[r * n_columns + d] = 0.0f;
-  }
-  const auto* values = reinterpret_cast<const Element*>(in.values);
-  for (std::size_t j = 0; j < n_positions; ++j) {
-    for (std::size_t d = 0; d < n_columns; ++d) {
-      const float value = to_float(values[j * n_columns + d]);
-      for (std::size_t r = 0; r < in.n_rows; ++r) {
-        if (j >= in.n_visible[r]) continue;
-        float weight = in.weights[r * kAttentionChunk + j];
-        if (in.value_scales != nullptr) weight = weight * in.value_scales[j];
-        float& sum = in.part.values[r * n_columns + d];
-        sum = std::fma(weight, value, sum);
-      }
-    }
+    for (std::size_t d = 0; d < n_columns; ++d) in.part.values[r * n_columns + d] = mix<Element>(in, r, d);
   }
 }
 

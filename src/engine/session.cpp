@@ -6,6 +6,7 @@
 #include "src/base/check.h"
 #include "src/base/fnv1a.h"
 #include "src/engine/loaded_model.h"
+#include "src/engine/runner.h"
 
 namespace tern {
 namespace engine {
@@ -21,7 +22,7 @@ std::size_t context_of(const architectures::Config& config, const SessionOptions
 
 }  // namespace
 
-/// KV cache, activations and workers of one text.
+/// One text, and what computes it.
 class SessionImpl {
  public:
   SessionImpl(std::shared_ptr<const Model> model, const SessionOptions& options)
@@ -29,11 +30,8 @@ class SessionImpl {
         loaded_(model_->loaded()),
         config_(loaded_.architecture->config()),
         context_(context_of(config_, options)),
-        batch_(std::clamp<std::size_t>(options.batch, 1, context_)),
-        pool_(options.threads),
-        kv_({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, options.kv_type),
-        rope_(config_.rope),
-        activations_(config_, batch_) {}
+        runner_(loaded_, options.threads, std::clamp<std::size_t>(options.batch, 1, context_)),
+        text_{nn::KvCache({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, options.kv_type)} {}
 
   using OnHidden = std::function<void(std::size_t first, nn::MatrixView hidden)>;
 
@@ -41,17 +39,14 @@ class SessionImpl {
   /// batch. Returns false when keep_going said so.
   bool run(std::span<const Token> tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden) {
     check(tokens);
-    rope_.reserve(position_ + tokens.size());
     for (std::size_t done = 0; done < tokens.size();) {
       if (done > 0 && keep_going && !keep_going()) return false;
-      const std::size_t n = std::min(batch_, tokens.size() - done);
-      places_.clear();
-      for (std::size_t t = 0; t < n; ++t) places_.push_back({&kv_, position_ + t});
+      const std::size_t n = std::min(runner_.batch(), tokens.size() - done);
       const auto start = Clock::now();
-      on_hidden(done, forward(tokens.subspan(done, n)));
-      position_ += n;
+      const Segment segment{&text_, tokens.subspan(done, n)};
+      on_hidden(done, runner_.forward({&segment, 1}));
       done += n;
-      count(n, seconds_since(start), kv_.bytes_read(position_));
+      count(n, seconds_since(start), text_.kv.bytes_read(text_.position));
     }
     return true;
   }
@@ -60,65 +55,47 @@ class SessionImpl {
   /// logits, (n_sessions, vocab_size).
   std::span<const float> run_together(std::span<SessionImpl* const> sessions, std::span<const Token> tokens) {
     check_together(sessions, tokens);
-    for (const SessionImpl* session : sessions) rope_.reserve(session->position_ + 1);
-    logits_.resize(sessions.size() * config_.vocab_size);
+    together_.resize(sessions.size() * config_.vocab_size);
     for (std::size_t done = 0; done < sessions.size();) {
-      const std::size_t n = std::min(batch_, sessions.size() - done);
-      places_.clear();
-      for (SessionImpl* session : sessions.subspan(done, n)) places_.push_back({&session->kv_, session->position_});
+      const std::size_t n = std::min(runner_.batch(), sessions.size() - done);
+      std::vector<Segment> segments;
+      for (std::size_t i = done; i < done + n; ++i) segments.push_back({&sessions[i]->text_, tokens.subspan(i, 1)});
       const auto start = Clock::now();
-      project_head(forward(tokens.subspan(done, n)), logits_.data() + done * config_.vocab_size);
-      count(n, seconds_since(start), sessions[done]->kv_.bytes_read(sessions[done]->position_ + 1));
+      const std::span<const float> logits = runner_.logits(runner_.forward(segments));
+      std::ranges::copy(logits, together_.begin() + static_cast<std::ptrdiff_t>(done * config_.vocab_size));
+      count(n, seconds_since(start), sessions[done]->text_.kv.bytes_read(sessions[done]->text_.position));
       done += n;
     }
-    for (SessionImpl* session : sessions) session->position_ += 1;
-    return logits_;
+    last_logits_ = std::span(together_).last(config_.vocab_size);
+    return together_;
   }
 
   /// Logits of some final states, (n, dim) -> (n, vocab_size); valid until the next call.
   std::span<const float> logits(nn::MatrixView hidden) {
-    logits_.resize(hidden.rows * config_.vocab_size);
-    project_head(hidden, logits_.data());
-    return logits_;
+    const std::span<const float> all = runner_.logits(hidden);
+    last_logits_ = all.last(config_.vocab_size);
+    return all;
   }
 
   void rewind(std::size_t n_tokens) {
-    if (n_tokens > position_) {
-      fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, position_);
+    if (n_tokens > text_.position) {
+      fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, text_.position);
     }
-    position_ = n_tokens;
+    text_.position = n_tokens;
   }
 
   [[nodiscard]] SessionStats stats() const noexcept {
     SessionStats stats = stats_;
-    if (!logits_.empty()) {
-      const std::size_t vocab_size = config_.vocab_size;
-      stats.logits_hash = fnv1a(std::as_bytes(std::span(logits_).last(vocab_size)));
-    }
+    if (!last_logits_.empty()) stats.logits_hash = fnv1a(std::as_bytes(last_logits_));
     return stats;
   }
 
-  [[nodiscard]] std::size_t position() const noexcept { return position_; }
+  [[nodiscard]] std::size_t position() const noexcept { return text_.position; }
   [[nodiscard]] std::size_t context() const noexcept { return context_; }
-  [[nodiscard]] unsigned threads() const noexcept { return pool_.size(); }
+  [[nodiscard]] unsigned threads() const noexcept { return runner_.pool().size(); }
   [[nodiscard]] const Model& model() const noexcept { return *model_; }
 
  private:
-  [[nodiscard]] nn::Compute compute() { return {pool_, loaded_.kernels, *loaded_.kernels.floats, workspace_}; }
-
-  /// Runs tokens whose places are in places_ through the layers; returns their final states, (n, dim).
-  nn::MatrixView forward(std::span<const Token> tokens) {
-    architectures::Pass pass{compute(), tokens, places_, rope_, activations_.views(tokens.size())};
-    loaded_.architecture->forward(pass);
-    return pass.act.x;
-  }
-
-  /// y: (hidden.rows, vocab_size)
-  void project_head(nn::MatrixView hidden, float* y) {
-    const nn::Projection head[] = {{&loaded_.architecture->head(), {y, hidden.rows, config_.vocab_size}}};
-    nn::project(compute(), hidden, head);
-  }
-
   void check_together(std::span<SessionImpl* const> sessions, std::span<const Token> tokens) const {
     if (sessions.size() != tokens.size()) {
       fail(ErrorKind::kInvalidArgument, "{} sessions with {} tokens: expected one token for each", sessions.size(),
@@ -137,9 +114,9 @@ class SessionImpl {
 
   void check(std::span<const Token> tokens) const {
     if (tokens.empty()) fail(ErrorKind::kInvalidArgument, "no tokens to evaluate");
-    if (tokens.size() > context_ - position_) {
+    if (tokens.size() > context_ - text_.position) {
       fail(ErrorKind::kInvalidArgument, "{} tokens after {} do not fit in the context of {} tokens", tokens.size(),
-           position_, context_);
+           text_.position, context_);
     }
     for (const Token token : tokens) {
       if (token < 0 || static_cast<std::size_t>(token) >= config_.vocab_size) {
@@ -164,15 +141,10 @@ class SessionImpl {
   const LoadedModel& loaded_;
   const architectures::Config& config_;
   std::size_t context_;
-  std::size_t batch_;
-  std::size_t position_ = 0;
-  ThreadPool pool_;
-  nn::Workspace workspace_;
-  nn::KvCache kv_;
-  nn::RopeTable rope_;
-  architectures::Activations activations_;
-  std::vector<nn::TokenPlace> places_;  // of the current batch
-  std::vector<float> logits_;           // of the last call, (n, vocab_size)
+  Runner runner_;
+  TextState text_;
+  std::vector<float> together_;         // logits of run_together()
+  std::span<const float> last_logits_;  // (vocab_size)
   SessionStats stats_;
 };
 

@@ -1,0 +1,44 @@
+#include "src/engine/runner.h"
+
+#include <algorithm>
+
+#include "src/base/check.h"
+#include "src/nn/linear.h"
+
+namespace tern::engine {
+
+Runner::Runner(const LoadedModel& model, unsigned threads, std::size_t batch)
+    : model_(model),
+      batch_(batch),
+      pool_(threads),
+      rope_(model.architecture->config().rope),
+      activations_(model.architecture->config(), batch) {}
+
+nn::MatrixView Runner::forward(std::span<const Segment> segments) {
+  tokens_.clear();
+  places_.clear();
+  std::size_t n_positions = 0;
+  for (const Segment& segment : segments) {
+    for (std::size_t i = 0; i < segment.tokens.size(); ++i) {
+      tokens_.push_back(segment.tokens[i]);
+      places_.push_back({&segment.text->kv, segment.text->position + i});
+    }
+    n_positions = std::max(n_positions, segment.text->position + segment.tokens.size());
+  }
+  TERN_DCHECK(!tokens_.empty() && tokens_.size() <= batch_);
+  rope_.reserve(n_positions);
+  architectures::Pass pass{compute(), tokens_, places_, rope_, activations_.views(tokens_.size())};
+  model_.architecture->forward(pass);
+  for (const Segment& segment : segments) segment.text->position += segment.tokens.size();
+  return pass.act.x;
+}
+
+std::span<const float> Runner::logits(nn::MatrixView hidden) {
+  const std::size_t vocab_size = model_.architecture->config().vocab_size;
+  logits_.resize(hidden.rows * vocab_size);
+  const nn::Projection head[] = {{&model_.architecture->head(), {logits_.data(), hidden.rows, vocab_size}}};
+  nn::project(compute(), hidden, head);
+  return logits_;
+}
+
+}  // namespace tern::engine

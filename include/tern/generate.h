@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tern/sampler.h"
@@ -20,6 +22,14 @@ struct GenerateOptions {
   std::vector<std::string> stop = {};
   /// Keep going after a token that ends an answer.
   bool ignore_eos = false;
+  /// Whether the answer goes on with the prompt's text; if not, a space that the tokenizer puts before a text's first
+  /// word is dropped from it.
+  bool continues_text = true;
+  /// Guess tokens where the text repeats itself and verify several in one pass: the same text, sooner if they are
+  /// right.
+  bool lookup = false;
+  /// Record how likely each token was, and so many of the likeliest alternatives.
+  std::optional<std::size_t> logprobs = {};
   /// Asked before every token and between batches of the prompt; false ends the generation.
   std::function<bool()> keep_going = {};
 };
@@ -34,10 +44,20 @@ enum class FinishReason {
 
 [[nodiscard]] std::string_view to_string(FinishReason reason) noexcept;
 
+/// Natural logarithms of probabilities that the model gave, before any sampling option.
+struct TokenLogprob {
+  Token token = 0;
+  float logprob = 0.0f;
+  std::vector<std::pair<Token, float>> top = {};  ///< the likeliest tokens, best first
+};
+
 struct GenerateResult {
   std::vector<Token> tokens;  ///< generated; those of a stop text are included, a stop token is not
   std::string text;           ///< everything handed to on_text
   FinishReason reason = FinishReason::kLength;
+  std::vector<TokenLogprob> logprobs = {};  ///< of `tokens`, when asked for
+  std::size_t n_guessed = 0;                ///< tokens computed ahead by GenerateOptions::lookup
+  std::size_t n_guessed_right = 0;          ///< and how many of them came true
 };
 
 /// Feeds prompt tokens to a session, then samples and feeds back until something ends it.

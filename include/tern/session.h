@@ -65,6 +65,9 @@ class Session {
   void evaluate_all(std::span<const Token> tokens,
                     const std::function<void(std::size_t index, std::span<const float> logits)>& on_logits);
 
+  /// As evaluate(), and returns the logits after every token, (n_tokens, vocab_size); valid until the next call.
+  std::span<const float> evaluate_rows(std::span<const Token> tokens);
+
   /// Forgets everything after the first `n_tokens` tokens. Requires n_tokens <= position().
   void rewind(std::size_t n_tokens);
 

@@ -1,68 +1,93 @@
 #include "tern/generate.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
+#include <vector>
 
-#include "src/base/check.h"
-#include "src/engine/stop_filter.h"
+#include "src/engine/answer.h"
+#include "src/engine/lookup.h"
 
 namespace tern {
 namespace {
 
-void check(const GenerateOptions& options) {
-  for (const std::string& stop : options.stop) {
-    if (stop.empty()) fail(ErrorKind::kInvalidArgument, "stop: an empty text would stop at once");
-  }
-}
-
-/// Tokens on their way to text: decoded, cut at a stop text, handed out.
-class TextOut {
- public:
-  TextOut(const Tokenizer& tokenizer, const GenerateOptions& options,
-          const std::function<void(std::string_view)>& on_text, std::string& text)
-      : decoder_(tokenizer), filter_(options.stop), on_text_(on_text), text_(text) {}
-
-  /// False when the text has come to a stop text.
-  bool push(Token token) {
-    emit(filter_.push(decoder_.push(token)));
-    return !filter_.stopped();
-  }
-
-  /// The decoder may still hold the beginning of a UTF-8 sequence: with no more tokens it is no text.
-  void finish() { emit(filter_.flush()); }
-
- private:
-  void emit(const std::string& text) {
-    if (text.empty()) return;
-    text_ += text;
-    if (on_text_) on_text_(text);
-  }
-
-  StreamDecoder decoder_;
-  engine::StopFilter filter_;
-  const std::function<void(std::string_view)>& on_text_;
-  std::string& text_;
-};
+using engine::Answer;
 
 bool cancelled(const GenerateOptions& options) { return options.keep_going && !options.keep_going(); }
 
-/// Samples and feeds back. `logits`: those after the prompt; empty when it was cut short.
-FinishReason run(Session& session, Sampler& sampler, const GenerateOptions& options, std::span<const float> logits,
-                 std::vector<Token>& tokens, TextOut& text) {
-  const Tokenizer& tokenizer = session.model().tokenizer();
-  while (tokens.size() < options.max_tokens) {
-    if (logits.empty() || cancelled(options)) return FinishReason::kCancelled;
-    // Rows that fill up the embedding are no tokens.
-    const Token token = sampler.sample(logits.first(std::min(logits.size(), tokenizer.vocab_size())));
-    if (!options.ignore_eos && tokenizer.is_stop(token)) return FinishReason::kStopToken;
-    sampler.accept(token);
-    tokens.push_back(token);
-    if (!text.push(token)) return FinishReason::kStopText;
-    if (tokens.size() == options.max_tokens) break;
-    if (session.position() == session.context()) return FinishReason::kContext;
-    logits = session.evaluate(std::span(&token, 1), options.keep_going);
+bool has_room(const Session& session) { return session.position() < session.context(); }
+
+/// Samples and feeds back. `logits`: those after the prompt.
+void run(Session& session, Answer& answer, const GenerateOptions& options, std::span<const float> logits) {
+  while (true) {
+    if (cancelled(options)) return answer.end(FinishReason::kCancelled);
+    const std::optional<Token> token = answer.next(logits, has_room(session));
+    if (!token) return;
+    logits = session.evaluate(std::span(&*token, 1));
   }
-  return logits.empty() ? FinishReason::kCancelled : FinishReason::kLength;
 }
+
+/// As run(), with guesses computed along with each token. What follows a wrong guess is never looked at, so the answer
+/// is the same.
+class RunAhead {
+ public:
+  RunAhead(Session& session, Answer& answer, const GenerateOptions& options)
+      : session_(session), answer_(answer), options_(options) {}
+
+  void run(std::span<const Token> prompt, std::span<const float> logits) {
+    for (const Token token : prompt) lookup_.push(token);
+    std::optional<Token> token = answer_.next(logits, has_room(session_));
+    while (token) {
+      if (cancelled(options_)) return answer_.end(FinishReason::kCancelled);
+      lookup_.push(*token);
+      token = pass(*token);
+    }
+  }
+
+  [[nodiscard]] std::size_t n_guessed() const { return n_guessed_; }
+  [[nodiscard]] std::size_t n_right() const { return n_right_; }
+
+ private:
+  /// Computes a certain token and the guesses after it; returns the token after those that came true.
+  std::optional<Token> pass(Token certain) {
+    const std::size_t begin = session_.position();
+    const std::size_t room = session_.context() - begin - 1;
+    const std::size_t wanted = options_.max_tokens - answer_.tokens().size() - 1;
+    tokens_.assign(1, certain);
+    for (const Token guess : lookup_.guess(std::min(room, wanted))) tokens_.push_back(guess);
+    const std::span<const float> rows = evaluate();
+    const std::size_t vocab_size = rows.size() / tokens_.size();
+    for (std::size_t n = 1;; ++n) {
+      const auto logits = rows.subspan((n - 1) * vocab_size, vocab_size);
+      const std::optional<Token> token = answer_.next(logits, begin + n < session_.context());
+      if (token && n < tokens_.size() && *token == tokens_[n]) {
+        lookup_.push(*token);
+        n_right_ += 1;
+        continue;
+      }
+      session_.rewind(begin + n);
+      return token;
+    }
+  }
+
+  /// Logits after every token of tokens_, (tokens, vocab_size).
+  std::span<const float> evaluate() {
+    const auto start = std::chrono::steady_clock::now();
+    const std::span<const float> rows = session_.evaluate_rows(tokens_);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    lookup_.measured(tokens_.size(), seconds.count());
+    n_guessed_ += tokens_.size() - 1;
+    return rows;
+  }
+
+  Session& session_;
+  Answer& answer_;
+  const GenerateOptions& options_;
+  engine::Lookup lookup_;
+  std::vector<Token> tokens_;  // of a pass: one that is certain, and guesses
+  std::size_t n_guessed_ = 0;
+  std::size_t n_right_ = 0;
+};
 
 }  // namespace
 
@@ -84,15 +109,20 @@ std::string_view to_string(FinishReason reason) noexcept {
 
 GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
                         const std::function<void(std::string_view)>& on_text) {
-  check(options);
-  Sampler sampler(options.sampling);
-  for (const Token token : prompt) sampler.accept(token);
-
-  GenerateResult result;
-  TextOut text(session.model().tokenizer(), options, on_text, result.text);
+  engine::check(options);
+  Answer answer(session.model().tokenizer(), options, prompt, on_text);
+  RunAhead ahead(session, answer, options);
   const std::span<const float> logits = session.evaluate(prompt, options.keep_going);
-  result.reason = run(session, sampler, options, logits, result.tokens, text);
-  text.finish();
+  if (logits.empty() || cancelled(options)) {
+    answer.end(FinishReason::kCancelled);
+  } else if (options.lookup) {
+    ahead.run(prompt, logits);
+  } else {
+    run(session, answer, options, logits);
+  }
+  GenerateResult result = answer.finish();
+  result.n_guessed = ahead.n_guessed();
+  result.n_guessed_right = ahead.n_right();
   return result;
 }
 

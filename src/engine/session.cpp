@@ -61,26 +61,41 @@ class SessionImpl {
       std::vector<Segment> segments;
       for (std::size_t i = done; i < done + n; ++i) segments.push_back({&sessions[i]->text_, tokens.subspan(i, 1)});
       const auto start = Clock::now();
-      const std::span<const float> logits = runner_.logits(runner_.forward(segments));
-      std::ranges::copy(logits, together_.begin() + static_cast<std::ptrdiff_t>(done * config_.vocab_size));
+      keep_logits(done, runner_.forward(segments));
       count(n, seconds_since(start), sessions[done]->text_.kv.bytes_read(sessions[done]->text_.position));
       done += n;
     }
-    last_logits_ = std::span(together_).last(config_.vocab_size);
+    last_logits_ = rows_ = std::span(together_).last(config_.vocab_size);
     return together_;
   }
 
   /// Logits of some final states, (n, dim) -> (n, vocab_size); valid until the next call.
   std::span<const float> logits(nn::MatrixView hidden) {
-    const std::span<const float> all = runner_.logits(hidden);
-    last_logits_ = all.last(config_.vocab_size);
-    return all;
+    rows_ = runner_.logits(hidden);
+    last_logits_ = rows_.last(config_.vocab_size);
+    return rows_;
+  }
+
+  /// As run(), and returns the logits after every token, (n_tokens, vocab_size).
+  std::span<const float> run_rows(std::span<const Token> tokens) {
+    together_.resize(tokens.size() * config_.vocab_size);
+    run(tokens, {}, [&](std::size_t first, nn::MatrixView hidden) { keep_logits(first, hidden); });
+    last_logits_ = std::span(together_).last(config_.vocab_size);
+    rows_ = together_;
+    return together_;
   }
 
   void rewind(std::size_t n_tokens) {
     if (n_tokens > text_.position) {
       fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, text_.position);
     }
+    // The last logits are then those after the last token that is left, if they are still here.
+    const std::size_t n_dropped = text_.position - n_tokens;
+    const std::size_t vocab_size = config_.vocab_size;
+    if (n_dropped * vocab_size < rows_.size()) {
+      last_logits_ = rows_.subspan(rows_.size() - (n_dropped + 1) * vocab_size, vocab_size);
+    }
+    rows_ = last_logits_;
     text_.position = n_tokens;
   }
 
@@ -96,6 +111,12 @@ class SessionImpl {
   [[nodiscard]] const Model& model() const noexcept { return *model_; }
 
  private:
+  /// Puts the logits of some final states, (n, dim), into their rows of together_.
+  void keep_logits(std::size_t first, nn::MatrixView hidden) {
+    std::ranges::copy(runner_.logits(hidden),
+                      together_.begin() + static_cast<std::ptrdiff_t>(first * config_.vocab_size));
+  }
+
   void check_together(std::span<SessionImpl* const> sessions, std::span<const Token> tokens) const {
     if (sessions.size() != tokens.size()) {
       fail(ErrorKind::kInvalidArgument, "{} sessions with {} tokens: expected one token for each", sessions.size(),
@@ -143,7 +164,8 @@ class SessionImpl {
   std::size_t context_;
   Runner runner_;
   TextState text_;
-  std::vector<float> together_;         // logits of run_together()
+  std::vector<float> together_;         // logits of run_together() and run_rows()
+  std::span<const float> rows_;         // logits after the last tokens, (n, vocab_size)
   std::span<const float> last_logits_;  // (vocab_size)
   SessionStats stats_;
 };
@@ -166,6 +188,10 @@ std::span<const float> Session::evaluate(std::span<const Token> tokens, const st
     });
   });
   return logits;
+}
+
+std::span<const float> Session::evaluate_rows(std::span<const Token> tokens) {
+  return or_out_of_memory("a batch of tokens", [&] { return impl_->run_rows(tokens); });
 }
 
 void Session::evaluate_all(std::span<const Token> tokens,

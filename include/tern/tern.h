@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tern/batch.h"
 #include "tern/bench.h"
 #include "tern/error.h"
 #include "tern/generate.h"

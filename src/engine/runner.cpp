@@ -19,6 +19,7 @@ nn::MatrixView Runner::forward(std::span<const Segment> segments) {
   places_.clear();
   std::size_t n_positions = 0;
   for (const Segment& segment : segments) {
+    segment.text->kv.reserve(segment.text->position, segment.text->position + segment.tokens.size());
     for (std::size_t i = 0; i < segment.tokens.size(); ++i) {
       tokens_.push_back(segment.tokens[i]);
       places_.push_back({&segment.text->kv, segment.text->position + i});

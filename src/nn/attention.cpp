@@ -228,38 +228,50 @@ void Attention::run_blocks() {
   });
 }
 
-/// Every block, of one tile then, chunk by chunk on any thread; their parts are merged afterwards.
+/// Every block, of one tile then, chunk by chunk on any thread; their parts are merged afterwards. The heads of a chunk
+/// follow each other, as they do in memory.
 void Attention::run_chunks() {
   struct Unit {
     const Block* block;
     std::size_t chunk;
+    float* part;
   };
-  std::vector<Unit> units;
-  std::vector<std::size_t> first_unit;  // of every block
+  std::vector<float*> block_parts;  // of every block: (chunks, part_size)
+  std::size_t n_units = 0;
+  std::size_t most_chunks = 0;
   for (const Block& block : blocks_) {
     TERN_DCHECK(block.row_end - block.row_begin <= kAttentionRows);
-    first_unit.push_back(units.size());
-    for (std::size_t chunk = 0; chunk < n_chunks(block); ++chunk) units.push_back({&block, chunk});
+    n_units += n_chunks(block);
+    most_chunks = std::max(most_chunks, n_chunks(block));
   }
-  float* parts = compute_.work.attention.take(units.size() * part_size() + compute_.pool.size() * kWeights);
-  float* scratch = parts + units.size() * part_size();
+  float* next_part = compute_.work.attention.take(n_units * part_size() + compute_.pool.size() * kWeights);
+  float* scratch = next_part + n_units * part_size();
+  for (const Block& block : blocks_) {
+    block_parts.push_back(next_part);
+    next_part += n_chunks(block) * part_size();
+  }
+  std::vector<Unit> units;
+  units.reserve(n_units);
+  for (std::size_t chunk = 0; chunk < most_chunks; ++chunk) {
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      if (chunk < n_chunks(blocks_[b])) units.push_back({&blocks_[b], chunk, block_parts[b] + chunk * part_size()});
+    }
+  }
   compute_.pool.parallel_for(units.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     AttentionTile tile{};
     tile.weights = scratch + thread * kWeights;
     for (std::size_t i = begin; i < end; ++i) {
-      const Block& block = *units[i].block;
-      tile.part = part_at(parts + i * part_size());
-      attend(block, block.row_begin, chunk_of(block, units[i].chunk), tile);
+      tile.part = part_at(units[i].part);
+      attend(*units[i].block, units[i].block->row_begin, chunk_of(*units[i].block, units[i].chunk), tile);
     }
   });
   compute_.pool.parallel_for(blocks_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t b = begin; b < end; ++b) {
-      const Block& block = blocks_[b];
-      const auto part_of = [&](std::size_t chunk) { return part_at(parts + (first_unit[b] + chunk) * part_size()); };
-      for (std::size_t chunk = 1; chunk < n_chunks(block); ++chunk) {
-        merge(block, block.row_begin, chunk, part_of(chunk), part_of(0));
+      const auto part_of = [&](std::size_t chunk) { return part_at(block_parts[b] + chunk * part_size()); };
+      for (std::size_t chunk = 1; chunk < n_chunks(blocks_[b]); ++chunk) {
+        merge(blocks_[b], blocks_[b].row_begin, chunk, part_of(chunk), part_of(0));
       }
-      finish(block, block.row_begin, part_of(0));
+      finish(blocks_[b], blocks_[b].row_begin, part_of(0));
     }
   });
 }

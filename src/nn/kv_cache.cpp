@@ -31,26 +31,65 @@ void spread(const std::uint8_t* key, std::size_t head_dim, std::uint8_t* to) {
   }
 }
 
+[[noreturn]] void fail_for_memory(std::size_t n_positions) {
+  fail(ErrorKind::kInvalidArgument, "a context of {} tokens needs more memory than there is", n_positions);
+}
+
 }  // namespace
 
 KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
+  // A bound for everything below: no product after this line overflows.
+  const std::optional<std::uint64_t> bytes = total_bytes(shape, value_dim() * sizeof(float));
+  if (!bytes || *bytes > kMaxBytes) fail_for_memory(shape.n_positions);
+  const std::size_t capacity = (shape.n_positions + kLanes - 1) / kLanes * kLanes;
+  page_positions_ = std::clamp(capacity, kLanes, kernels::kAttentionChunk);
+}
+
+std::uint64_t KvCache::page_bytes() const noexcept {
+  const std::uint64_t scale_bytes = type_ == KvType::kInt8 ? 2 * sizeof(float) : 0;
+  return page_rows() * ((shape_.head_dim + value_dim()) * element_bytes() + scale_bytes);
+}
+
+std::shared_ptr<KvCache::Page> KvCache::make_page() const {
+  auto page = std::make_shared<Page>();
+  page->keys = HugeBuffer(page_rows() * shape_.head_dim * element_bytes());
+  page->values = HugeBuffer(page_rows() * value_dim() * element_bytes());
+  if (type_ == KvType::kInt8) {
+    page->key_scales = AlignedBuffer<float>(page_rows());
+    page->value_scales = AlignedBuffer<float>(page_rows());
+    std::ranges::fill(page->key_scales.span(), 0.0f);
+    std::ranges::fill(page->value_scales.span(), 0.0f);
+  }
+  return page;
+}
+
+std::shared_ptr<KvCache::Page> KvCache::copy_page(const Page& from) const {
+  auto page = make_page();
+  std::ranges::copy(from.keys.span(), page->keys.span().begin());
+  std::ranges::copy(from.values.span(), page->values.span().begin());
+  std::ranges::copy(from.key_scales.span(), page->key_scales.span().begin());
+  std::ranges::copy(from.value_scales.span(), page->value_scales.span().begin());
+  return page;
+}
+
+void KvCache::reserve(std::size_t begin, std::size_t end) {
+  TERN_DCHECK(begin <= end && end <= shape_.n_positions);
   try {
-    // In the first place a bound for everything below: no product after this line overflows.
-    const std::optional<std::uint64_t> bytes = total_bytes(shape, value_dim() * sizeof(float));
-    if (!bytes || *bytes > kMaxBytes) throw std::bad_alloc();
-    capacity_ = (shape.n_positions + kLanes - 1) / kLanes * kLanes;
-    const std::size_t n_rows = row(shape.n_layers, 0);
-    keys_ = HugeBuffer(n_rows * shape.head_dim * element_bytes());
-    values_ = HugeBuffer(n_rows * value_dim() * element_bytes());
-    if (type == KvType::kInt8) {
-      key_scales_ = AlignedBuffer<float>(n_rows);
-      value_scales_ = AlignedBuffer<float>(n_rows);
-      std::ranges::fill(key_scales_.span(), 0.0f);
-      std::ranges::fill(value_scales_.span(), 0.0f);
+    while (pages_.size() < pages_for(end)) pages_.push_back(make_page());
+    for (std::size_t i = begin / page_positions_; i < pages_for(end); ++i) {
+      if (pages_[i].use_count() > 1) pages_[i] = copy_page(*pages_[i]);
     }
   } catch (const std::exception&) {
-    fail(ErrorKind::kInvalidArgument, "a context of {} tokens needs more memory than there is", shape.n_positions);
+    fail_for_memory(end);
   }
+}
+
+void KvCache::share(const KvCache& other, std::size_t n_positions) {
+  TERN_DCHECK(other.type_ == type_ && other.page_positions_ == page_positions_);
+  pages_.assign(other.pages_.begin(), other.pages_.begin() + static_cast<std::ptrdiff_t>(pages_for(n_positions)));
+  // The last page is going to be written to, by this text or by the other one, unless it is full.
+  const std::size_t full_pages = n_positions / page_positions_;
+  reserve(full_pages * page_positions_, n_positions);
 }
 
 /// Converts (head_dim) elements; returns the real value of one step of a code.
@@ -80,18 +119,19 @@ void KvCache::spread_key(const std::uint8_t* key, std::uint8_t* to) const {
 
 void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
                     const float* value) {
-  TERN_DCHECK(layer < shape_.n_layers && position < shape_.n_positions);
+  TERN_DCHECK(layer < shape_.n_layers && position / page_positions_ < pages_.size());
+  Page& page = *pages_[position / page_positions_];
   for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
-    const std::size_t at = row(layer, head) + position;
-    std::uint8_t* value_row = values_.span().data() + at * value_dim() * element_bytes();
-    std::uint8_t* key_block = keys_.span().data() + (at - at % kLanes) * shape_.head_dim * element_bytes();
+    const std::size_t at = row(layer, head, position);
+    std::uint8_t* value_row = page.values.span().data() + at * value_dim() * element_bytes();
+    std::uint8_t* key_block = page.keys.span().data() + (at - at % kLanes) * shape_.head_dim * element_bytes();
     // The place of the values serves as scratch for the converted key.
     const float key_scale = store_row(floats, key + head * shape_.head_dim, value_row);
     spread_key(value_row, key_block + at % kLanes * element_bytes());
     const float value_scale = store_row(floats, value + head * shape_.head_dim, value_row);
     if (type_ == KvType::kInt8) {
-      key_scales_.data()[at] = key_scale;
-      value_scales_.data()[at] = value_scale;
+      page.key_scales.data()[at] = key_scale;
+      page.value_scales.data()[at] = value_scale;
     }
   }
 }

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "kernels/attention.h"
 #include "src/base/aligned_buffer.h"
@@ -17,17 +19,28 @@ struct KvShape {
   std::size_t head_dim = 0;
 };
 
-/// Keys and values of all layers, in the order in which attention reads them. Per layer and key-value head:
+/// Keys and values of all layers, in the order in which attention reads them, in pages of kernels::kAttentionChunk
+/// positions that are made as a text grows. Texts that begin alike share pages. Per page, layer and key-value head:
 ///
 ///   keys     (n_positions / 16, head_dim, 16)   element d of 16 positions side by side
 ///   values   (n_positions, value_dim)           value_dim = head_dim filled up to a multiple of 16 with zeros
 ///   scales   (n_positions) each                 kInt8 only: real value of one step of the position's codes
 class KvCache {
  public:
+  /// No pages yet.
   /// Errors    Error(kInvalidArgument) when the size can not be had
   KvCache(KvShape shape, KvType type);
 
+  /// Makes sure that positions [begin, end) can be stored: makes pages, and copies those that another text shares.
+  /// Errors    Error(kInvalidArgument) when there is no memory for them
+  void reserve(std::size_t begin, std::size_t end);
+
+  /// Takes over the first n_positions of another text of the same shape and type: whole pages are shared, the rest of
+  /// one is copied. Requires n_positions stored in `other`; forgets what was here.
+  void share(const KvCache& other, std::size_t n_positions);
+
   /// Stores what one token has to say to later ones.  key, value: (n_kv_heads * head_dim)
+  /// Requires  position reserved
   /// Threads   several tokens may be stored at once
   void store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
              const float* value);
@@ -36,41 +49,59 @@ class KvCache {
   [[nodiscard]] KvType type() const noexcept { return type_; }
   /// `position` is a multiple of 16 for keys().
   [[nodiscard]] const std::uint8_t* keys(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
-    return keys_.span().data() + (row(layer, kv_head) + position) * shape_.head_dim * element_bytes();
+    return page(position).keys.span().data() + row(layer, kv_head, position) * shape_.head_dim * element_bytes();
   }
   [[nodiscard]] const std::uint8_t* values(std::size_t layer, std::size_t kv_head,
                                            std::size_t position) const noexcept {
-    return values_.span().data() + (row(layer, kv_head) + position) * value_dim() * element_bytes();
+    return page(position).values.span().data() + row(layer, kv_head, position) * value_dim() * element_bytes();
   }
-  /// (n_positions) on from `position`; null but for kInt8.
+  /// (n_positions) on from `position`, in its page; null but for kInt8.
   [[nodiscard]] const float* key_scales(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
-    return type_ == KvType::kInt8 ? key_scales_.data() + row(layer, kv_head) + position : nullptr;
+    return type_ == KvType::kInt8 ? page(position).key_scales.data() + row(layer, kv_head, position) : nullptr;
   }
   [[nodiscard]] const float* value_scales(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
-    return type_ == KvType::kInt8 ? value_scales_.data() + row(layer, kv_head) + position : nullptr;
+    return type_ == KvType::kInt8 ? page(position).value_scales.data() + row(layer, kv_head, position) : nullptr;
   }
   /// Bytes of keys and values that attention over n_positions reads in all layers.
   [[nodiscard]] std::uint64_t bytes_read(std::size_t n_positions) const noexcept;
 
+  [[nodiscard]] std::size_t n_pages() const noexcept { return pages_.size(); }
+  /// What tells a page from all others, for who counts shared ones once.
+  [[nodiscard]] const void* page_id(std::size_t index) const noexcept { return pages_[index].get(); }
+  [[nodiscard]] std::size_t page_positions() const noexcept { return page_positions_; }
+  /// Bytes of one page.
+  [[nodiscard]] std::uint64_t page_bytes() const noexcept;
+
  private:
+  struct Page {
+    HugeBuffer keys;
+    HugeBuffer values;
+    AlignedBuffer<float> key_scales;    // (n_layers, n_kv_heads, page_positions_)
+    AlignedBuffer<float> value_scales;  // (n_layers, n_kv_heads, page_positions_)
+  };
+
+  [[nodiscard]] const Page& page(std::size_t position) const noexcept { return *pages_[position / page_positions_]; }
+  [[nodiscard]] std::size_t pages_for(std::size_t n_positions) const noexcept {
+    return (n_positions + page_positions_ - 1) / page_positions_;
+  }
+  [[nodiscard]] std::shared_ptr<Page> make_page() const;
+  [[nodiscard]] std::shared_ptr<Page> copy_page(const Page& from) const;
   [[nodiscard]] std::size_t element_bytes() const noexcept {
     return type_ == KvType::kF32 ? 4 : type_ == KvType::kF16 ? 2 : 1;
   }
   [[nodiscard]] std::size_t value_dim() const noexcept { return kernels::value_dim(shape_.head_dim); }
-  /// Rows of keys or values before those of (layer, kv_head).
-  [[nodiscard]] std::size_t row(std::size_t layer, std::size_t kv_head) const noexcept {
-    return (layer * shape_.n_kv_heads + kv_head) * capacity_;
+  /// Rows of keys or values in the position's page before it.
+  [[nodiscard]] std::size_t row(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
+    return (layer * shape_.n_kv_heads + kv_head) * page_positions_ + position % page_positions_;
   }
+  [[nodiscard]] std::size_t page_rows() const noexcept { return shape_.n_layers * shape_.n_kv_heads * page_positions_; }
   [[nodiscard]] float store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const;
   void spread_key(const std::uint8_t* key, std::uint8_t* to) const;
 
   KvShape shape_;
   KvType type_;
-  std::size_t capacity_;  // positions, in whole blocks of 16
-  HugeBuffer keys_;
-  HugeBuffer values_;
-  AlignedBuffer<float> key_scales_;    // (n_layers, n_kv_heads, capacity_)
-  AlignedBuffer<float> value_scales_;  // (n_layers, n_kv_heads, capacity_)
+  std::size_t page_positions_;  // a chunk of attention, or all there are, in whole blocks of 16
+  std::vector<std::shared_ptr<Page>> pages_;
 };
 
 /// Where a token of a batch stands: at a position of one text, whose earlier keys and values are in `kv`.

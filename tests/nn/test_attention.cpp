@@ -113,6 +113,7 @@ KvCache make_cache(const Shape& shape, KvType type) {
 
 void store(const Compute& compute, const Shape& shape, const Text& text, std::size_t position, KvCache& cache) {
   const std::size_t at = position * shape.n_kv_heads * shape.head_dim;
+  cache.reserve(position, position + 1);
   cache.store(compute.floats, kLayer, position, text.k.data() + at, text.v.data() + at);
 }
 

@@ -11,6 +11,7 @@
 #include "tools/json.h"
 #include "tools/model_options.h"
 #include "tools/output.h"
+#include "tools/sampling_options.h"
 #include "tools/status.h"
 
 namespace tern::tools {
@@ -33,33 +34,12 @@ struct RunOptions {
   ModelOptions model;
   ContextOptions context;
   GenerateOptions generate;
+  SamplingFlags sampling;
   TextSource prompt;
-  std::vector<std::string> logit_bias;  // "TOKEN=VALUE"
   bool echo = false;
   bool json = false;
   bool quiet = false;
 };
-
-void declare_sampling(CLI::App& app, RunOptions& options) {
-  SamplingOptions& s = options.generate.sampling;
-  s = {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .seed = 0};
-  const auto add = [&](const char* name, auto& value, const char* help) {
-    return app.add_option(name, value, help)->capture_default_str()->group("Sampling");
-  };
-  add("--temp", s.temperature, "Divides the logits; 0 = always the most likely token")->type_name("T");
-  add("--top-k", s.top_k, "Keep the K most likely tokens; 0 = all")->type_name("K");
-  add("--top-p", s.top_p, "Keep the smallest set of tokens with this probability; 1 = all")->type_name("P");
-  add("--min-p", s.min_p, "Keep tokens at least this share as likely as the best; 0 = all")->type_name("P");
-  add("--repeat-penalty", s.repeat_penalty, "Make recent tokens less likely; 1 = off")->type_name("X");
-  add("--frequency-penalty", s.frequency_penalty, "Taken from the logit for each recent use; 0 = off")->type_name("X");
-  add("--presence-penalty", s.presence_penalty, "Taken from the logit of recent tokens; 0 = off")->type_name("X");
-  add("--penalty-window", s.penalty_window, "Tokens that count as recent")->type_name("N");
-  add("--seed", s.seed, "Of the draws")->type_name("N");
-  app.add_option("--logit-bias", options.logit_bias, "Add VALUE to a token's logit; -inf forbids it; repeatable")
-      ->type_name("TOKEN=VALUE")
-      ->allow_extra_args(false)
-      ->group("Sampling");
-}
 
 void declare_options(CLI::App& app, RunOptions& options) {
   app.footer(kExamples);
@@ -71,26 +51,16 @@ void declare_options(CLI::App& app, RunOptions& options) {
       ->capture_default_str();
   options.context.declare(app);
   options.model.declare_kernels(app);
-  declare_sampling(app, options);
+  options.sampling.declare(app);
   app.add_option("--stop", options.generate.stop, "End before this text; repeatable")
       ->type_name("TEXT")
       ->allow_extra_args(false);
   app.add_flag("--ignore-eos", options.generate.ignore_eos, "Go on after the model ends its answer");
+  app.add_flag("--lookup", options.generate.lookup,
+               "Guess ahead where the text repeats itself: the same text, sooner if it does");
   app.add_flag("--echo", options.echo, "Print the prompt too");
   app.add_flag("--json", options.json, "Print one JSON object instead of the text");
   app.add_flag("-q,--quiet", options.quiet, "No notes, progress or figures on standard error");
-}
-
-/// "42=-1.5".
-std::pair<Token, float> parse_bias(std::string_view text) {
-  const std::size_t equals = text.find('=');
-  if (equals != std::string_view::npos) {
-    const auto token = parse_number<Token>(text.substr(0, equals));
-    const auto value = parse_number<float>(text.substr(equals + 1));
-    if (token && value) return {*token, *value};
-  }
-  throw Error(ErrorKind::kInvalidArgument,
-              fmt::format("--logit-bias: expected TOKEN=VALUE, such as 42=-1.5, found '{}'", one_line(text)));
 }
 
 std::string read_prompt(const RunOptions& options) {
@@ -155,7 +125,7 @@ GenerateResult generate_and_print(Session& session, const std::vector<Token>& pr
 }
 
 int run(RunOptions options) {
-  for (const std::string& bias : options.logit_bias) options.generate.sampling.logit_bias.push_back(parse_bias(bias));
+  options.generate.sampling = options.sampling.options();
   const std::string prompt = read_prompt(options);
   const auto model = options.model.load(options.quiet);
   const std::vector<Token> tokens = model->tokenizer().encode(prompt, {.add_special = true});

@@ -73,4 +73,9 @@ struct GenerateResult {
 GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
                         const std::function<void(std::string_view)>& on_text = {});
 
+/// As generate() in a new session, for a whole text: the beginning that the session holds already is not computed
+/// again, and what it holds besides is forgotten. The same result as in a new session.
+GenerateResult generate_after(Session& session, std::span<const Token> text, const GenerateOptions& options,
+                              const std::function<void(std::string_view)>& on_text = {});
+
 }  // namespace tern

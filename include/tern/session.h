@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -71,8 +72,19 @@ class Session {
   /// Forgets everything after the first `n_tokens` tokens. Requires n_tokens <= position().
   void rewind(std::size_t n_tokens);
 
-  [[nodiscard]] std::size_t position() const noexcept;  ///< tokens held
-  [[nodiscard]] std::size_t context() const noexcept;   ///< tokens that fit
+  /// Writes the text and what was computed of it to a file, for a session of the same model and KV type to go on with.
+  ///
+  /// Errors    Error: kIo
+  void save(const std::filesystem::path& path) const;
+  /// Replaces the text by a saved one.
+  ///
+  /// Errors    Error: kIo; kBadFile (truncated, changed, something else); kUnsupported (another model or KV type);
+  ///           kInvalidArgument (longer than the context); the session is as before
+  void load(const std::filesystem::path& path);
+
+  [[nodiscard]] std::span<const Token> tokens() const noexcept;  ///< held, in order
+  [[nodiscard]] std::size_t position() const noexcept;           ///< how many
+  [[nodiscard]] std::size_t context() const noexcept;            ///< tokens that fit
   [[nodiscard]] unsigned threads() const noexcept;
   /// Computes the hash of the last logits, which takes a millisecond for a large vocabulary.
   [[nodiscard]] SessionStats stats() const noexcept;

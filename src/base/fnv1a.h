@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace tern {
@@ -12,5 +13,28 @@ namespace tern {
   for (const std::byte b : bytes) hash = (hash ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
   return hash;
 }
+
+/// The same over 64-bit words, for much data: eight times as fast, and another hash. A change of one word always
+/// changes it. Bytes beyond the last whole word are taken as one more, filled up with zeros.
+class WordHash {
+ public:
+  void add(std::span<const std::byte> bytes) noexcept {
+    while (!bytes.empty()) {
+      std::uint64_t word = 0;
+      const std::size_t n = bytes.size() < sizeof word ? bytes.size() : sizeof word;
+      std::memcpy(&word, bytes.data(), n);
+      add(word);
+      bytes = bytes.subspan(n);
+    }
+  }
+  void add(std::uint64_t word) noexcept {
+    hash_ = (hash_ ^ word) * 1099511628211u;
+    hash_ ^= hash_ >> 32;  // the product alone would never carry a high bit down
+  }
+  [[nodiscard]] std::uint64_t value() const noexcept { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 14695981039346656037u;
+};
 
 }  // namespace tern

@@ -39,13 +39,13 @@ std::size_t common_beginning(std::span<const Token> a, std::span<const Token> b)
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
 
-/// A text and the tokens that it consists of: those computed, those still to come of its prompt, and at most one token
+/// A text and the tokens that it is made of: those computed, those of its prompt that are still to be, and at most one
 /// that was chosen and is to be fed back.
 struct Text {
   TextState state;
   std::vector<Token> tokens;
 
-  [[nodiscard]] std::span<const Token> to_compute() const { return std::span(tokens).subspan(state.position); }
+  [[nodiscard]] std::span<const Token> to_compute() const { return std::span(tokens).subspan(state.position()); }
 };
 
 /// A text in progress.
@@ -55,7 +55,7 @@ struct Job {
         text(std::move(text_)),
         answer(*model.tokenizer, request.options, request.prompt, nobody) {}
 
-  [[nodiscard]] bool decoding() const { return text->state.position >= request.prompt.size(); }
+  [[nodiscard]] bool decoding() const { return text->state.position() >= request.prompt.size(); }
 
   BatchRequest request;
   std::shared_ptr<Text> text;
@@ -83,13 +83,11 @@ class BatchImpl {
       fail(ErrorKind::kInvalidArgument, "{} texts at a time: expected at most {}", parallel_, kMaxParallel);
     }
     const std::uint64_t bytes = options.memory_bytes == 0 ? free_memory() / 2 : options.memory_bytes;
-    const nn::KvCache empty = new_text().state.kv;
-    page_positions_ = empty.page_positions();
-    page_bytes_ = empty.page_bytes();
+    page_bytes_ = new_text().state.kv.page_bytes();
     max_pages_ = static_cast<std::size_t>(bytes / page_bytes_);
     if (max_pages_ == 0) {
       fail(ErrorKind::kInvalidArgument, "a memory limit of {} bytes: {} tokens of this model take {}", bytes,
-           page_positions_, page_bytes_);
+           nn::KvCache::kPagePositions, page_bytes_);
     }
   }
 
@@ -116,7 +114,7 @@ class BatchImpl {
 
  private:
   [[nodiscard]] Text new_text() const {
-    return {{nn::KvCache({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, kv_type_)}, {}};
+    return {{nn::KvCache({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, kv_type_), {}}, {}};
   }
 
   // --- texts come and go -----------------------------------------------------------------------------------------
@@ -136,7 +134,8 @@ class BatchImpl {
         start(*job);
         jobs_.push_back(std::move(job));
       } catch (const Error& error) {
-        give(callbacks, {.id = next_->id, .prompt_tokens = next_->prompt.size(), .generated = {}, .error = error.what()});
+        give(callbacks,
+             {.id = next_->id, .prompt_tokens = next_->prompt.size(), .generated = {}, .error = error.what()});
       }
       next_.reset();
     }
@@ -167,7 +166,7 @@ class BatchImpl {
     return n + std::min(request.options.max_tokens, context_ - n);
   }
   [[nodiscard]] std::size_t pages_of(const BatchRequest& request) const {
-    return (most_tokens(request) + page_positions_ - 1) / page_positions_;
+    return (most_tokens(request) + nn::KvCache::kPagePositions - 1) / nn::KvCache::kPagePositions;
   }
 
   /// Lets finished texts go until n_pages more fit in memory; false when texts in progress hold too much.
@@ -243,9 +242,8 @@ class BatchImpl {
 
   /// A text that shares its beginning waits until that is computed.
   void take_over_beginning(Job& job) {
-    if (!job.source || job.source->state.position < job.n_shared) return;
-    job.text->state.kv.share(job.source->state.kv, job.n_shared);
-    job.text->state.position = job.n_shared;
+    if (!job.source || job.source->state.position() < job.n_shared) return;
+    job.text->state.share(job.source->state, job.n_shared);
     job.source = nullptr;
     progress_.shared_tokens += job.n_shared;
   }
@@ -294,7 +292,7 @@ class BatchImpl {
   /// Called by several threads at once, each for another text: nothing may be thrown.
   void choose_one(Job& job, std::span<const float> logits) const noexcept {
     try {
-      const std::optional<Token> token = job.answer.next(logits, job.text->state.position < context_);
+      const std::optional<Token> token = job.answer.next(logits, job.text->state.position() < context_);
       if (token) return job.text->tokens.push_back(*token);
     } catch (const std::exception& error) {
       job.error = error.what();
@@ -315,7 +313,6 @@ class BatchImpl {
   std::size_t parallel_;
   KvType kv_type_;
   Runner runner_;
-  std::size_t page_positions_ = 0;
   std::uint64_t page_bytes_ = 0;
   std::size_t max_pages_ = 0;
   std::optional<BatchRequest> next_;        // that there was no room for yet

@@ -107,16 +107,19 @@ std::string_view to_string(FinishReason reason) noexcept {
   return "";
 }
 
-GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
-                        const std::function<void(std::string_view)>& on_text) {
+namespace {
+
+/// generate(), where `text` is what penalties and guesses look back at, and `fresh`, its end, is still to be computed.
+GenerateResult generate_text(Session& session, std::span<const Token> text, std::span<const Token> fresh,
+                             const GenerateOptions& options, const std::function<void(std::string_view)>& on_text) {
   engine::check(options);
-  Answer answer(session.model().tokenizer(), options, prompt, on_text);
+  Answer answer(session.model().tokenizer(), options, text, on_text);
   RunAhead ahead(session, answer, options);
-  const std::span<const float> logits = session.evaluate(prompt, options.keep_going);
+  const std::span<const float> logits = session.evaluate(fresh, options.keep_going);
   if (logits.empty() || cancelled(options)) {
     answer.end(FinishReason::kCancelled);
   } else if (options.lookup) {
-    ahead.run(prompt, logits);
+    ahead.run(text, logits);
   } else {
     run(session, answer, options, logits);
   }
@@ -124,6 +127,23 @@ GenerateResult generate(Session& session, std::span<const Token> prompt, const G
   result.n_guessed = ahead.n_guessed();
   result.n_guessed_right = ahead.n_right();
   return result;
+}
+
+}  // namespace
+
+GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
+                        const std::function<void(std::string_view)>& on_text) {
+  return generate_text(session, prompt, prompt, options, on_text);
+}
+
+GenerateResult generate_after(Session& session, std::span<const Token> text, const GenerateOptions& options,
+                              const std::function<void(std::string_view)>& on_text) {
+  const auto held = session.tokens();
+  const auto n_common = static_cast<std::size_t>(std::ranges::mismatch(held, text).in1 - held.begin());
+  // The logits after the last token are needed: it is always computed.
+  const std::size_t n_kept = text.empty() ? 0 : std::min(n_common, text.size() - 1);
+  session.rewind(n_kept);
+  return generate_text(session, text, text.subspan(n_kept), options, on_text);
 }
 
 }  // namespace tern

@@ -17,6 +17,7 @@ struct LoadedModel {
   MappedFile file;
   format::Gguf gguf;  // views into file
   kernels::Choice kernels;
+  I2sLayout i2s_layout;
   nn::WeightStore weights;                                          // refers to gguf and file
   std::unique_ptr<const architectures::Architecture> architecture;  // refers to weights
   bool int8_head = false;                                           // whether load() quantizes the head

@@ -13,6 +13,7 @@ LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& o
     : file(path),
       gguf(format::parse_gguf(file.bytes(), path.string(), weights::tensor_size)),
       kernels(choose_kernels(options.kernel, options.threads)),
+      i2s_layout(options.i2s_layout),
       weights(gguf, file, options.i2s_layout),
       architecture(architectures::build(gguf, weights)),
       int8_head(options.head == HeadType::kInt8 && nn::fits_head(architecture->head().dense)) {

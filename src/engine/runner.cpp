@@ -19,18 +19,18 @@ nn::MatrixView Runner::forward(std::span<const Segment> segments) {
   places_.clear();
   std::size_t n_positions = 0;
   for (const Segment& segment : segments) {
-    segment.text->kv.reserve(segment.text->position, segment.text->position + segment.tokens.size());
+    segment.text->kv.reserve(segment.text->position(), segment.text->position() + segment.tokens.size());
     for (std::size_t i = 0; i < segment.tokens.size(); ++i) {
       tokens_.push_back(segment.tokens[i]);
-      places_.push_back({&segment.text->kv, segment.text->position + i});
+      places_.push_back({&segment.text->kv, segment.text->position() + i});
     }
-    n_positions = std::max(n_positions, segment.text->position + segment.tokens.size());
+    n_positions = std::max(n_positions, segment.text->position() + segment.tokens.size());
   }
   TERN_DCHECK(!tokens_.empty() && tokens_.size() <= batch_);
   rope_.reserve(n_positions);
   architectures::Pass pass{compute(), tokens_, places_, rope_, activations_.views(tokens_.size())};
   model_.architecture->forward(pass);
-  for (const Segment& segment : segments) segment.text->position += segment.tokens.size();
+  for (const auto& [text, tokens] : segments) text->tokens.insert(text->tokens.end(), tokens.begin(), tokens.end());
   return pass.act.x;
 }
 

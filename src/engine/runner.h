@@ -15,7 +15,14 @@ namespace tern::engine {
 /// A text that a model has read: what its tokens have to say to later ones.
 struct TextState {
   nn::KvCache kv;
-  std::size_t position = 0;  ///< tokens held
+  std::vector<Token> tokens = {};
+
+  [[nodiscard]] std::size_t position() const noexcept { return tokens.size(); }
+  /// Becomes a text with the same first tokens as another one.
+  void share(const TextState& other, std::size_t n_tokens) {
+    kv.share(other.kv, n_tokens);
+    tokens.assign(other.tokens.begin(), other.tokens.begin() + static_cast<std::ptrdiff_t>(n_tokens));
+  }
 };
 
 /// Consecutive new tokens of one text, which follow those it holds.
@@ -34,7 +41,7 @@ class Runner {
   Runner(const LoadedModel& model, unsigned threads, std::size_t batch);
 
   /// Appends every segment to its text and returns the final states of all tokens in order, (n_tokens, dim), valid
-  /// until the next call. The texts' positions move on. Requires  no text twice; 1 to batch() tokens in all; each known
+  /// until the next call. Requires  no text twice; 1 to batch() tokens in all; each known
   /// to the model; room for them
   nn::MatrixView forward(std::span<const Segment> segments);
 

@@ -7,6 +7,7 @@
 #include "src/base/fnv1a.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/runner.h"
+#include "src/engine/session_file.h"
 
 namespace tern {
 namespace engine {
@@ -31,7 +32,7 @@ class SessionImpl {
         config_(loaded_.architecture->config()),
         context_(context_of(config_, options)),
         runner_(loaded_, options.threads, std::clamp<std::size_t>(options.batch, 1, context_)),
-        text_{nn::KvCache({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, options.kv_type)} {}
+        text_{nn::KvCache({config_.n_layers, config_.n_kv_heads, context_, config_.head_dim}, options.kv_type), {}} {}
 
   using OnHidden = std::function<void(std::size_t first, nn::MatrixView hidden)>;
 
@@ -46,7 +47,7 @@ class SessionImpl {
       const Segment segment{&text_, tokens.subspan(done, n)};
       on_hidden(done, runner_.forward({&segment, 1}));
       done += n;
-      count(n, seconds_since(start), text_.kv.bytes_read(text_.position));
+      count(n, seconds_since(start), text_.kv.bytes_read(text_.position()));
     }
     return true;
   }
@@ -62,7 +63,7 @@ class SessionImpl {
       for (std::size_t i = done; i < done + n; ++i) segments.push_back({&sessions[i]->text_, tokens.subspan(i, 1)});
       const auto start = Clock::now();
       keep_logits(done, runner_.forward(segments));
-      count(n, seconds_since(start), sessions[done]->text_.kv.bytes_read(sessions[done]->text_.position));
+      count(n, seconds_since(start), sessions[done]->text_.kv.bytes_read(sessions[done]->text_.position()));
       done += n;
     }
     last_logits_ = rows_ = std::span(together_).last(config_.vocab_size);
@@ -86,17 +87,24 @@ class SessionImpl {
   }
 
   void rewind(std::size_t n_tokens) {
-    if (n_tokens > text_.position) {
-      fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, text_.position);
+    if (n_tokens > text_.position()) {
+      fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, text_.position());
     }
     // The last logits are then those after the last token that is left, if they are still here.
-    const std::size_t n_dropped = text_.position - n_tokens;
+    const std::size_t n_dropped = text_.position() - n_tokens;
     const std::size_t vocab_size = config_.vocab_size;
     if (n_dropped * vocab_size < rows_.size()) {
       last_logits_ = rows_.subspan(rows_.size() - (n_dropped + 1) * vocab_size, vocab_size);
     }
     rows_ = last_logits_;
-    text_.position = n_tokens;
+    text_.tokens.resize(n_tokens);
+  }
+
+  void save(const std::filesystem::path& path) { save_text(path, model_->fingerprint(), text_); }
+
+  void load(const std::filesystem::path& path) {
+    load_text(path, model_->fingerprint(), config_.vocab_size, text_);
+    rows_ = last_logits_ = {};
   }
 
   [[nodiscard]] SessionStats stats() const noexcept {
@@ -105,7 +113,8 @@ class SessionImpl {
     return stats;
   }
 
-  [[nodiscard]] std::size_t position() const noexcept { return text_.position; }
+  [[nodiscard]] std::span<const Token> tokens() const noexcept { return text_.tokens; }
+  [[nodiscard]] std::size_t position() const noexcept { return text_.position(); }
   [[nodiscard]] std::size_t context() const noexcept { return context_; }
   [[nodiscard]] unsigned threads() const noexcept { return runner_.pool().size(); }
   [[nodiscard]] const Model& model() const noexcept { return *model_; }
@@ -135,9 +144,9 @@ class SessionImpl {
 
   void check(std::span<const Token> tokens) const {
     if (tokens.empty()) fail(ErrorKind::kInvalidArgument, "no tokens to evaluate");
-    if (tokens.size() > context_ - text_.position) {
+    if (tokens.size() > context_ - text_.position()) {
       fail(ErrorKind::kInvalidArgument, "{} tokens after {} do not fit in the context of {} tokens", tokens.size(),
-           text_.position, context_);
+           text_.position(), context_);
     }
     for (const Token token : tokens) {
       if (token < 0 || static_cast<std::size_t>(token) >= config_.vocab_size) {
@@ -222,6 +231,11 @@ std::span<const float> evaluate_together(std::span<Session* const> sessions, std
 }
 
 void Session::rewind(std::size_t n_tokens) { impl_->rewind(n_tokens); }
+void Session::save(const std::filesystem::path& path) const { impl_->save(path); }
+void Session::load(const std::filesystem::path& path) {
+  or_out_of_memory("a saved text", [&] { impl_->load(path); });
+}
+std::span<const Token> Session::tokens() const noexcept { return impl_->tokens(); }
 std::size_t Session::position() const noexcept { return impl_->position(); }
 std::size_t Session::context() const noexcept { return impl_->context(); }
 unsigned Session::threads() const noexcept { return impl_->threads(); }

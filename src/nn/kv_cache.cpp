@@ -41,8 +41,6 @@ KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
   // A bound for everything below: no product after this line overflows.
   const std::optional<std::uint64_t> bytes = total_bytes(shape, value_dim() * sizeof(float));
   if (!bytes || *bytes > kMaxBytes) fail_for_memory(shape.n_positions);
-  const std::size_t capacity = (shape.n_positions + kLanes - 1) / kLanes * kLanes;
-  page_positions_ = std::clamp(capacity, kLanes, kernels::kAttentionChunk);
 }
 
 std::uint64_t KvCache::page_bytes() const noexcept {
@@ -76,7 +74,7 @@ void KvCache::reserve(std::size_t begin, std::size_t end) {
   TERN_DCHECK(begin <= end && end <= shape_.n_positions);
   try {
     while (pages_.size() < pages_for(end)) pages_.push_back(make_page());
-    for (std::size_t i = begin / page_positions_; i < pages_for(end); ++i) {
+    for (std::size_t i = begin / kPagePositions; i < pages_for(end); ++i) {
       if (pages_[i].use_count() > 1) pages_[i] = copy_page(*pages_[i]);
     }
   } catch (const std::exception&) {
@@ -85,11 +83,11 @@ void KvCache::reserve(std::size_t begin, std::size_t end) {
 }
 
 void KvCache::share(const KvCache& other, std::size_t n_positions) {
-  TERN_DCHECK(other.type_ == type_ && other.page_positions_ == page_positions_);
+  TERN_DCHECK(other.type_ == type_);
   pages_.assign(other.pages_.begin(), other.pages_.begin() + static_cast<std::ptrdiff_t>(pages_for(n_positions)));
   // The last page is going to be written to, by this text or by the other one, unless it is full.
-  const std::size_t full_pages = n_positions / page_positions_;
-  reserve(full_pages * page_positions_, n_positions);
+  const std::size_t full_pages = n_positions / kPagePositions;
+  reserve(full_pages * kPagePositions, n_positions);
 }
 
 /// Converts (head_dim) elements; returns the real value of one step of a code.
@@ -119,8 +117,8 @@ void KvCache::spread_key(const std::uint8_t* key, std::uint8_t* to) const {
 
 void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
                     const float* value) {
-  TERN_DCHECK(layer < shape_.n_layers && position / page_positions_ < pages_.size());
-  Page& page = *pages_[position / page_positions_];
+  TERN_DCHECK(layer < shape_.n_layers && position / kPagePositions < pages_.size());
+  Page& page = *pages_[position / kPagePositions];
   for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
     const std::size_t at = row(layer, head, position);
     std::uint8_t* value_row = page.values.span().data() + at * value_dim() * element_bytes();
@@ -132,6 +130,24 @@ void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std:
     if (type_ == KvType::kInt8) {
       page.key_scales.data()[at] = key_scale;
       page.value_scales.data()[at] = value_scale;
+    }
+  }
+}
+
+void KvCache::for_each_run(std::size_t n_positions, const std::function<void(std::span<std::uint8_t> bytes)>& use) {
+  for (std::size_t begin = 0; begin < n_positions; begin += kPagePositions) {
+    Page& page = *pages_[begin / kPagePositions];
+    const std::size_t n = (std::min(n_positions - begin, kPagePositions) + kLanes - 1) / kLanes * kLanes;
+    const auto use_rows = [&](auto memory, std::size_t first, std::size_t row_size) {
+      const auto rows = memory.subspan(first * row_size, n * row_size);
+      use({reinterpret_cast<std::uint8_t*>(rows.data()), rows.size_bytes()});
+    };
+    for (std::size_t first = 0; first < page_rows(); first += kPagePositions) {  // of a layer and head
+      use_rows(page.keys.span(), first, shape_.head_dim * element_bytes());
+      use_rows(page.values.span(), first, value_dim() * element_bytes());
+      if (type_ != KvType::kInt8) continue;
+      use_rows(page.key_scales.span(), first, 1);
+      use_rows(page.value_scales.span(), first, 1);
     }
   }
 }

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "kernels/attention.h"
@@ -19,7 +21,7 @@ struct KvShape {
   std::size_t head_dim = 0;
 };
 
-/// Keys and values of all layers, in the order in which attention reads them, in pages of kernels::kAttentionChunk
+/// Keys and values of all layers, in the order in which attention reads them, in pages of kPagePositions
 /// positions that are made as a text grows. Texts that begin alike share pages. Per page, layer and key-value head:
 ///
 ///   keys     (n_positions / 16, head_dim, 16)   element d of 16 positions side by side
@@ -45,6 +47,10 @@ class KvCache {
   void store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
              const float* value);
 
+  /// Calls use(bytes) for everything that is stored of the first n_positions, in a fixed order: to write it to a file,
+  /// or to fill it from one. Requires n_positions reserved.
+  void for_each_run(std::size_t n_positions, const std::function<void(std::span<std::uint8_t> bytes)>& use);
+
   [[nodiscard]] const KvShape& shape() const noexcept { return shape_; }
   [[nodiscard]] KvType type() const noexcept { return type_; }
   /// `position` is a multiple of 16 for keys().
@@ -68,7 +74,7 @@ class KvCache {
   [[nodiscard]] std::size_t n_pages() const noexcept { return pages_.size(); }
   /// What tells a page from all others, for who counts shared ones once.
   [[nodiscard]] const void* page_id(std::size_t index) const noexcept { return pages_[index].get(); }
-  [[nodiscard]] std::size_t page_positions() const noexcept { return page_positions_; }
+  static constexpr std::size_t kPagePositions = kernels::kAttentionChunk;
   /// Bytes of one page.
   [[nodiscard]] std::uint64_t page_bytes() const noexcept;
 
@@ -76,13 +82,13 @@ class KvCache {
   struct Page {
     HugeBuffer keys;
     HugeBuffer values;
-    AlignedBuffer<float> key_scales;    // (n_layers, n_kv_heads, page_positions_)
-    AlignedBuffer<float> value_scales;  // (n_layers, n_kv_heads, page_positions_)
+    AlignedBuffer<float> key_scales;    // (n_layers, n_kv_heads, kPagePositions)
+    AlignedBuffer<float> value_scales;  // (n_layers, n_kv_heads, kPagePositions)
   };
 
-  [[nodiscard]] const Page& page(std::size_t position) const noexcept { return *pages_[position / page_positions_]; }
+  [[nodiscard]] const Page& page(std::size_t position) const noexcept { return *pages_[position / kPagePositions]; }
   [[nodiscard]] std::size_t pages_for(std::size_t n_positions) const noexcept {
-    return (n_positions + page_positions_ - 1) / page_positions_;
+    return (n_positions + kPagePositions - 1) / kPagePositions;
   }
   [[nodiscard]] std::shared_ptr<Page> make_page() const;
   [[nodiscard]] std::shared_ptr<Page> copy_page(const Page& from) const;
@@ -92,15 +98,14 @@ class KvCache {
   [[nodiscard]] std::size_t value_dim() const noexcept { return kernels::value_dim(shape_.head_dim); }
   /// Rows of keys or values in the position's page before it.
   [[nodiscard]] std::size_t row(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
-    return (layer * shape_.n_kv_heads + kv_head) * page_positions_ + position % page_positions_;
+    return (layer * shape_.n_kv_heads + kv_head) * kPagePositions + position % kPagePositions;
   }
-  [[nodiscard]] std::size_t page_rows() const noexcept { return shape_.n_layers * shape_.n_kv_heads * page_positions_; }
+  [[nodiscard]] std::size_t page_rows() const noexcept { return shape_.n_layers * shape_.n_kv_heads * kPagePositions; }
   [[nodiscard]] float store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const;
   void spread_key(const std::uint8_t* key, std::uint8_t* to) const;
 
   KvShape shape_;
   KvType type_;
-  std::size_t page_positions_;  // a chunk of attention, or all there are, in whole blocks of 16
   std::vector<std::shared_ptr<Page>> pages_;
 };
 

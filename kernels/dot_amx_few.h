@@ -81,6 +81,7 @@ struct Few {
   void take_turn(std::size_t col, std::size_t panel, const StripSpan& next, BlockAhead& ahead) {
     const Decoder decoder;
     TokenTiles x = {tokens + kTileBytes + col / e5::kSpanCols * Operand::kSpanBytes, tile_bytes};
+#pragma GCC unroll 5
     for (std::size_t j = 0; j < e5::kGroupCols; ++j, x.first += kTileBytes) {
       const std::size_t step = next.n_steps * j / e5::kGroupCols;
       const std::size_t end = next.n_steps * (j + 1) / e5::kGroupCols;

@@ -128,7 +128,7 @@ struct SumTiles {
   /// Adds the products of 64 columns with two row tiles, kFirstRow and the next. w: 2 tiles, one after the other.
   template <int kFirstRow = 0>
   static void add(TokenTiles x, const std::uint8_t* w) {
-    if constexpr (kFirstRow + 2 < kRowTiles) {
+    if constexpr (kRowTiles == 4) {
       amx::load<kFirstX>(x.first);  // will be needed with the other rows
     } else {
       amx::load_once<kFirstX>(x.first);

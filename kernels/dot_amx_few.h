@@ -7,6 +7,7 @@
 // the next is decoded into another: a little of either in turn, so that neither instructions of vectors nor those of
 // tiles wait for the others, and tiles are loaded long after they were stored.
 
+#include "kernels/block_ahead.h"
 #include "kernels/dot_amx_decode.h"
 #include "kernels/dot_amx_operand.h"
 #include "kernels/dot_amx_outbox.h"
@@ -24,26 +25,6 @@ struct FewScratch {
   alignas(64) std::int32_t sums[2][kFewTokens * e5::kRows];
 };
 
-/// Fetches a block into the second cache while that before it is computed. It is read as several runs side by side:
-/// the memory delivers them sooner than one.
-class BlockAhead {
- public:
-  BlockAhead(const std::uint8_t* block, std::size_t bytes)
-      : next_(block), run_bytes_(bytes / kRuns / kLineBytes * kLineBytes) {}
-
-  /// The next line of every run.
-  void fetch() {
-#pragma GCC unroll 8
-    for (std::size_t i = 0; i < kRuns; ++i) _mm_prefetch(next_ + i * run_bytes_, _MM_HINT_T1);
-    next_ += kLineBytes;
-  }
-
-  static constexpr std::size_t kRuns = 8;
-
- private:
-  const std::uint8_t* next_;
-  std::size_t run_bytes_;
-};
 // Both strips of a block take a turn with each span.
 constexpr std::size_t kTurnFetches = e5::kSpanGroups / BlockAhead::kRuns / (e5::kRows / kStripRows);
 static_assert(kTurnFetches <= e5::kGroupCols);
@@ -53,7 +34,7 @@ template <int kTokenTiles>
 struct Few {
   // One token tile leaves registers for the sums of both strips of a block.
   static constexpr int kStrips = kTokenTiles == 1 ? 2 : 1;
-  using Sums = SumTiles<kTokenTiles, kStrips* static_cast<int>(kStripTiles)>;
+  using Sums = SumTiles<kTokenTiles, (kStrips * static_cast<int>(kStripTiles))>;
 
   const TernaryProduct& p;
   FewScratch& scratch;

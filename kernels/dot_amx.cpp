@@ -213,6 +213,6 @@ const TernaryKernel kDotAmx = {.name = "dot-amx",
                                           .scratch_bytes = scratch_bytes,
                                           .grain = grain,
                                           .multiply = multiply},
-                               .min_prompt_tokens = 5};
+                               .min_prompt_tokens = 4};
 
 }  // namespace tern::kernels

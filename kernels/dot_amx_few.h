@@ -34,7 +34,8 @@ template <int kTokenTiles>
 struct Few {
   // One token tile leaves registers for the sums of both strips of a block.
   static constexpr int kStrips = kTokenTiles == 1 ? 2 : 1;
-  using Sums = SumTiles<kTokenTiles, (kStrips * static_cast<int>(kStripTiles))>;
+  static constexpr int kRowTiles = kStrips * static_cast<int>(kStripTiles);
+  using Sums = SumTiles<kTokenTiles, kRowTiles>;
 
   const TernaryProduct& p;
   FewScratch& scratch;

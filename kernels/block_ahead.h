@@ -1,6 +1,6 @@
 #pragma once
 
-// Fetching weights ahead of a kernel that reads one block of rows after the other. Included by kernels for AVX-512; all
+// Fetching weights ahead of a kernel that reads one block of rows after the other. Included by kernels for x86; all
 // names are local to the including file (see kernels.h).
 
 #include <immintrin.h>

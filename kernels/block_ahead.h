@@ -1,9 +1,7 @@
 #pragma once
 
-// Fetching weights ahead of a kernel that reads one block of rows after the other. Included by kernels for x86; all
+// Fetching weights ahead of a kernel that reads one block of rows after the other. Included by those kernels; all
 // names are local to the including file (see kernels.h).
-
-#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +22,7 @@ class BlockAhead {
   /// The next line of every run. What lies behind the weights may be asked for, too: a prefetch does no harm.
   void fetch() {
 #pragma GCC unroll 8
-    for (std::size_t i = 0; i < kRuns; ++i) _mm_prefetch(next_ + i * run_bytes_, _MM_HINT_T1);
+    for (std::size_t i = 0; i < kRuns; ++i) __builtin_prefetch(next_ + i * run_bytes_, 0, 2);
     next_ += kLineBytes;
   }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "kernels/addsub_tables.h"
+#include "kernels/block_ahead.h"
 #include "kernels/layout_rows64.h"
 
 namespace tern::kernels {
@@ -33,14 +34,9 @@ static_assert(kRunGroups % rows64::kGroupsPadding == 0, "runs would have a remai
 static_assert(kMaxCols / rows64::kGroupCols * kMaxGroupSum * 17 < (std::size_t{1} << 31),
               "low + 16 * high, both biased, would leave 32 bits: 2^20 * 64 * 17 = 1.14e9");
 
-// Two prefetches a cache line: a far one into the second cache, which hides the memory, and a near one into the first.
-constexpr std::size_t kFarBytes = 8192;   // bytes
-constexpr std::size_t kNearBytes = 1024;  // bytes
-
-inline void prefetch(const std::uint8_t* p) {
-  __builtin_prefetch(p + kFarBytes, 0, 2);
-  __builtin_prefetch(p + kNearBytes, 0, 3);
-}
+// Each line is fetched twice: into the second cache while the block before it is computed (block_ahead.h), which hides
+// the memory, and into the first this far ahead.
+constexpr std::size_t kNearBytes = 1024;
 
 // --- product ----------------------------------------------------------------------------------------------------
 
@@ -100,16 +96,27 @@ inline void add_chunk(const std::uint8_t* weights, const std::uint8_t* tables, W
   high.add(high_bytes);
 }
 
+/// Groups of one block of rows and the tables that they meet.
+struct Groups {
+  const std::uint8_t* weights;
+  const std::uint8_t* tables;
+  std::size_t n;
+  BlockAhead* ahead;  // null for tokens that come after the first
+};
+
 /// Adds a run of groups for the rows of one vector of a block.
 template <class V, bool kPrefetch>
-inline void add_run(const std::uint8_t* weights, const std::uint8_t* tables, std::size_t n_groups, WideSums<V>& low,
-                    WideSums<V>& high) {
+inline void add_run(const Groups& groups, WideSums<V>& low, WideSums<V>& high) {
+  const std::uint8_t* weights = groups.weights;
+  const std::uint8_t* tables = groups.tables;
   WideSums<V> low_sums = low;  // in registers
   WideSums<V> high_sums = high;
-  for (std::size_t g = 0; g < n_groups; g += kChunkGroups) {
+  for (std::size_t g = 0; g < groups.n; g += kChunkGroups) {
     for (std::size_t i = 0; kPrefetch && i < kChunkGroups; ++i) {
-      prefetch(weights + i * rows64::kRows);
+      __builtin_prefetch(weights + i * rows64::kRows + kNearBytes, 0, 3);
     }
+    const bool fetches = kPrefetch && g % BlockAhead::kRuns < kChunkGroups;  // as many lines as are read
+    if (fetches && groups.ahead != nullptr) groups.ahead->fetch();
     add_chunk(weights, tables, low_sums, high_sums);
     weights += kChunkGroups * rows64::kRows;
     tables += kChunkGroups * kTablesBytes;
@@ -118,17 +125,18 @@ inline void add_run(const std::uint8_t* weights, const std::uint8_t* tables, std
   high = high_sums;
 }
 
-/// Sums `n_groups` <= kSpanGroups groups of one block of rows.
+/// Sums at most kSpanGroups groups of one block of rows.
 template <class V>
-void sum_span(const std::uint8_t* weights, const std::uint8_t* tables, std::size_t n_groups, SpanSums& sums) {
+void sum_span(const Groups& span, SpanSums& sums) {
   constexpr std::size_t kVectors = rows64::kRows / V::kBytes;
   WideSums<V> low[kVectors];
   WideSums<V> high[kVectors];
-  for (std::size_t begin = 0; begin < n_groups; begin += kRunGroups) {
-    const std::size_t n = n_groups - begin < kRunGroups ? n_groups - begin : kRunGroups;
-    for (std::size_t v = 0; v < kVectors; ++v) {
+  for (std::size_t begin = 0; begin < span.n; begin += kRunGroups) {
+    Groups run = {span.weights + begin * rows64::kRows, span.tables + begin * kTablesBytes,
+                  span.n - begin < kRunGroups ? span.n - begin : kRunGroups, span.ahead};
+    for (std::size_t v = 0; v < kVectors; ++v, run.weights += V::kBytes) {
       const auto add = v == 0 ? add_run<V, true> : add_run<V, false>;
-      add(weights + begin * rows64::kRows + v * V::kBytes, tables + begin * kTablesBytes, n, low[v], high[v]);
+      add(run, low[v], high[v]);
     }
   }
   for (std::size_t v = 0; v < kVectors; ++v) {
@@ -140,13 +148,13 @@ void sum_span(const std::uint8_t* weights, const std::uint8_t* tables, std::size
 
 /// sums: (64), the products of one block of rows with one token.
 template <class V>
-void multiply_block(const std::uint8_t* weights, const std::uint8_t* tables, std::size_t n_groups, std::int32_t* sums) {
+void multiply_block(const Groups& block, std::int32_t* sums) {
   std::memset(sums, 0, rows64::kRows * sizeof *sums);
-  for (std::size_t begin = 0; begin < n_groups; begin += kSpanGroups) {
-    const std::size_t n = n_groups - begin < kSpanGroups ? n_groups - begin : kSpanGroups;
+  for (std::size_t begin = 0; begin < block.n; begin += kSpanGroups) {
+    const std::size_t n = block.n - begin < kSpanGroups ? block.n - begin : kSpanGroups;
     const auto bias = static_cast<std::int32_t>(n * kGroupBias * 17);  // low + 16 * high
     SpanSums span;
-    sum_span<V>(weights + begin * rows64::kRows, tables + begin * kTablesBytes, n, span);
+    sum_span<V>({block.weights + begin * rows64::kRows, block.tables + begin * kTablesBytes, n, block.ahead}, span);
     check_sums(span, n);
     for (std::size_t i = 0; i < rows64::kRows / 2; ++i) {
       sums[2 * i] += span.low_even[i] + (span.high_even[i] << 4U) - bias;
@@ -164,11 +172,14 @@ template <class V>
 void decode_multiply(const TernaryProduct& p) {
   const std::size_t n_groups = rows64::n_groups(p.cols);
   for (std::size_t r = p.row_begin; r < p.row_end; r += rows64::kRows) {
-    const std::uint8_t* weights = p.weights + r / rows64::kRows * rows64::block_bytes(p.cols);
+    const std::size_t block_bytes = rows64::block_bytes(p.cols);
+    const std::uint8_t* weights = p.weights + r / rows64::kRows * block_bytes;
+    BlockAhead ahead(weights + block_bytes, block_bytes);
     const std::size_t n_rows = p.row_end - r < rows64::kRows ? p.row_end - r : rows64::kRows;
     for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       alignas(64) std::int32_t sums[rows64::kRows];
-      multiply_block<V>(weights, p.operand + t * n_groups * kTablesBytes, n_groups, sums);
+      multiply_block<V>(
+          {weights, p.operand + t * n_groups * kTablesBytes, n_groups, t == p.token_begin ? &ahead : nullptr}, sums);
       p.sink.take(p.sink.context, t, r, n_rows, sums);
     }
   }

@@ -106,7 +106,6 @@ struct SumTiles {
   static_assert(kTiles == 2 || kTiles == 4);
   static constexpr int kFirstX = 4;
   static constexpr int kFirstW = kFirstX + kTokenTiles;
-  static constexpr int kRegistersForW = 8 - kFirstW;
 
   /// Element (token, row) of the block lies at sums[token * stride + row].
   static constexpr SumsAt at(const std::int32_t* sums, std::size_t stride) {
@@ -126,16 +125,17 @@ struct SumTiles {
       load_sums<tile.value>(from, t, r);
     });
   }
-  /// Adds the products of 64 columns. w: kRowTiles tiles, one after the other.
+  /// Adds the products of 64 columns with two row tiles, kFirstRow and the next. w: 2 tiles, one after the other.
+  template <int kFirstRow = 0>
   static void add(TokenTiles x, const std::uint8_t* w) {
-    amx::load_once<kFirstX>(x.first);
-    if constexpr (kTokenTiles == 2) amx::load_once<kFirstX + 1>(x.first + x.stride);
-    add_row_tile<0>(w);
-    add_row_tile<1>(w);
     if constexpr (kRowTiles == 4) {
-      add_row_tile<2>(w);
-      add_row_tile<3>(w);
+      amx::load<kFirstX>(x.first);  // will be needed with the other rows
+    } else {
+      amx::load_once<kFirstX>(x.first);
     }
+    if constexpr (kTokenTiles == 2) amx::load_once<kFirstX + 1>(x.first + x.stride);
+    add_row_tile<kFirstRow>(w);
+    add_row_tile<kFirstRow + 1>(w + kTileBytes);
   }
 
  private:
@@ -165,8 +165,8 @@ struct SumTiles {
 
   template <int kRow>
   static void add_row_tile(const std::uint8_t* w) {
-    constexpr int kW = kFirstW + kRow % kRegistersForW;
-    amx::load<kW>(w + kRow * kTileBytes);
+    constexpr int kW = kFirstW + kRow % 2;
+    amx::load<kW>(w);
     multiply_add<kRow, kFirstX, kW>();
     if constexpr (kTokenTiles == 2) multiply_add<kRowTiles + kRow, kFirstX + 1, kW>();
   }

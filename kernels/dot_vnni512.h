@@ -8,6 +8,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/block_ahead.h"
 #include "kernels/dot_loops.h"
 
 namespace tern::kernels {
@@ -118,10 +119,14 @@ struct BatchSums {
   }
 
   void add_span(const Decoder& decoder, const std::uint8_t* weights, const std::uint8_t* quads, std::size_t first,
-                Span span) {
+                Span span, BlockAhead& ahead) {
+    constexpr std::size_t kFetchSteps = BlockAhead::kRuns / kTiles;  // as many lines are fetched as are read
     for (std::size_t s = 0; s < span.n_steps; ++s, weights += kStepBytes, quads += span.step_cols * kN) {
 #pragma GCC unroll 4
-      for (std::size_t i = 0; i < kTiles; ++i) prefetch(weights + (first + i) * kTileBytes);
+      for (std::size_t i = 0; i < kTiles; ++i) {
+        _mm_prefetch(weights + (first + i) * kTileBytes + kNearBytes, _MM_HINT_T0);
+      }
+      if (s % kFetchSteps == 0) ahead.fetch();
       add_step(decoder, weights, quads, first, span.digit_cols * kN);
     }
   }
@@ -153,10 +158,12 @@ struct BatchTile : PackedStrip<typename Decoder::Columns, 8> {
     // Where registers hold half a block, each span is read twice, the second time from the first cache.
     constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 1;
     constexpr std::size_t kCols = kSpans * Decoder::kSpanCols;
+    const std::size_t block_bytes = Decoder::Columns::block_bytes(cols);
+    BlockAhead ahead(weights + block_bytes, block_bytes);
     for (std::size_t begin = 0; begin < cols; begin += kCols) {
       const std::size_t n = cols - begin < kCols ? cols - begin : kCols;
       for (std::size_t first = 0; first < kBlockTiles; first += Sums::kTiles) {
-        add_spans<kN>(weights, quads, n, first, sums);
+        add_spans<kN>(weights, quads, n, {first, ahead}, sums);
       }
       weights += kSpans * kSpanBytes;
       quads += kCols * kN;
@@ -164,17 +171,22 @@ struct BatchTile : PackedStrip<typename Decoder::Columns, 8> {
   }
 
  private:
+  /// The tiles of a block from `first` on, as many as registers hold.
+  struct Half {
+    std::size_t first;
+    BlockAhead& ahead;
+  };
   template <std::size_t kN>
   [[gnu::noinline]] static void add_spans(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols,
-                                          std::size_t first, std::int32_t* sums) {
+                                          Half half, std::int32_t* sums) {
     const Decoder decoder;
     BatchSums<Decoder, kN> batch;
     for (std::size_t c = 0; c < cols; c += Decoder::kSpanCols) {
-      batch.add_span(decoder, weights, quads, first, Decoder::span(cols - c));
+      batch.add_span(decoder, weights, quads, half.first, Decoder::span(cols - c), half.ahead);
       weights += kSpanBytes;
       quads += Decoder::kSpanCols * kN;
     }
-    batch.add_to(sums, first);
+    batch.add_to(sums, half.first);
   }
 };
 

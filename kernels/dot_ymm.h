@@ -5,6 +5,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/block_ahead.h"
 #include "kernels/dot_loops.h"
 
 namespace tern::kernels {
@@ -51,23 +52,26 @@ struct DecodeTile : PackedStrip<Tile16x4Columns, 1> {
   template <std::size_t kN>
   static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
     const std::size_t n_steps = tile16x4::n_steps(cols);
+    BlockAhead ahead(weights + n_steps * kStepBytes, n_steps * kStepBytes);
     for (std::size_t s = 0; s < n_steps; s += Sums::kMaxSteps) {
       const std::size_t n = n_steps - s < Sums::kMaxSteps ? n_steps - s : Sums::kMaxSteps;
       for (std::size_t i = 0; i < tile16x4::kTiles; ++i) {
-        add_steps(weights + s * kStepBytes + i * kTileBytes, quads + s * tile16x4::kStepCols, n, sums + i * kTileRows);
+        add_steps(weights + s * kStepBytes + i * kTileBytes, quads + s * tile16x4::kStepCols, n, ahead,
+                  sums + i * kTileRows);
       }
     }
   }
 
  private:
   /// sums: (16), of one tile
-  static void add_steps(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t n_steps,
+  static void add_steps(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t n_steps, BlockAhead& ahead,
                         std::int32_t* sums) {
     Sums upper;
     Sums lower;
     for (std::size_t s = 0; s < n_steps; ++s, weights += kStepBytes, quads += tile16x4::kStepCols) {
       const StepQuads x(quads);
-      prefetch(weights);
+      if (s % BlockAhead::kRuns == 0) ahead.fetch();  // as many lines as are read
+      _mm_prefetch(weights + kNearBytes, _MM_HINT_T0);
       upper.add(load(weights), x);
       lower.add(load(weights + kHalfBytes), x);
     }

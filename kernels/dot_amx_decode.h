@@ -1,0 +1,102 @@
+#pragma once
+
+// Decoding layout e5 for AMX. Included by that kernel; all names are local to the including file (see kernels.h).
+//
+// A strip is 32 rows, half of a block of the layout. A span of it is decoded to a panel of one byte per code:
+//
+//     panel         | digit 0: rows 0-15, rows 16-31 | digit 1: .. | ... digit 4 |       tiles of 1 KB, see
+//     dot_amx_tiles.h
+
+#include <immintrin.h>
+
+#include "kernels/dot_amx_tiles.h"
+#include "kernels/layout_e5.h"
+
+namespace tern::kernels {
+namespace {
+namespace amx {
+
+constexpr std::size_t kStripTiles = 2;
+constexpr std::size_t kStripRows = kStripTiles * kTileRows;
+constexpr std::size_t kDigitBytes = kStripTiles * kTileBytes;  // of a panel
+constexpr std::size_t kPanelBytes = e5::kGroupCols * kDigitBytes;
+constexpr std::size_t kStepBytes = e5::kGroupsTogether * e5::kRows;  // of a block: four groups are decoded together
+
+constexpr std::size_t kNearBytes = 512;  // what is decoded soon is fetched into the first cache
+
+constexpr e5::Tables plus(e5::Tables tables, unsigned constant) {
+  for (std::uint8_t& a : tables.a) a = static_cast<std::uint8_t>(a + constant);
+  return tables;
+}
+// Codes 0, 1, 2 of digits 1-4 in two bits each, and that of digit 0, for which the table of the whole byte is zero.
+constexpr e5::Tables kFieldTables = plus(e5::make_tables(0, 1, 4, 16, 64), 1 + 4 + 16 + 64);
+constexpr e5::Tables kFirstTables = plus(e5::make_tables(1, 0, 0, 0, 0), 1);
+
+/// What turns bytes of the layout into lines of a panel.
+class Decoder {
+ public:
+  /// Four groups of half a block, to a line of each tile of a panel. weights: of the whole block
+  template <std::size_t kHalf>
+  void decode_step(const std::uint8_t* weights, std::uint8_t* lines) const {
+    for (std::size_t i = 0; kHalf == 0 && i < e5::kGroupsTogether; ++i) {
+      _mm_prefetch(weights + kNearBytes + i * e5::kRows, _MM_HINT_T0);
+    }
+    const auto group = [weights](std::size_t i) { return _mm512_load_si512(weights + i * e5::kRows); };
+    const auto interleave = [](__m512i a, __m512i b) {
+      return kHalf == 0 ? _mm512_unpacklo_epi8(a, b) : _mm512_unpackhi_epi8(a, b);
+    };
+    const __m512i first = interleave(group(0), group(1));
+    const __m512i second = interleave(group(2), group(3));
+    decode(_mm512_unpacklo_epi16(first, second), lines);
+    decode(_mm512_unpackhi_epi16(first, second), lines + kTileBytes);
+  }
+
+ private:
+  void decode(__m512i bytes, std::uint8_t* lines) const {
+    const __m512i high = _mm512_srli_epi16(bytes, 2);  // look-ups ignore the two bits of the neighbour
+    const __m512i fields =
+        _mm512_add_epi8(_mm512_permutexvar_epi8(high, fields_a_), _mm512_permutexvar_epi8(bytes, fields_b_));
+    _mm512_store_si512(lines, _mm512_permutexvar_epi8(high, first_));
+    _mm512_store_si512(lines + kDigitBytes, _mm512_and_si512(fields, _mm512_set1_epi8(3)));
+    _mm512_store_si512(lines + 2 * kDigitBytes, pick<2>(fields));
+    _mm512_store_si512(lines + 3 * kDigitBytes, pick<4>(fields));
+    _mm512_store_si512(lines + 4 * kDigitBytes, pick<6>(fields));
+  }
+
+  /// Bits kShift and kShift + 1 of every byte. A matrix of bits does it in one instruction: its byte 7 picks bit 0 of
+  /// the result, its byte 6 bit 1.
+  template <unsigned kShift>
+  static __m512i pick(__m512i v) {
+    constexpr std::uint64_t kMatrix = std::uint64_t{1} << (56 + kShift) | std::uint64_t{2} << (48 + kShift);
+    return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(static_cast<long long>(kMatrix)), 0);
+  }
+
+  __m512i fields_a_ = _mm512_loadu_si512(kFieldTables.a);
+  __m512i fields_b_ = _mm512_loadu_si512(kFieldTables.b);
+  __m512i first_ = _mm512_loadu_si512(kFirstTables.a);
+};
+
+/// Where a strip's span lies, and how long it is.
+struct StripSpan {
+  const std::uint8_t* weights;  // of the block
+  std::size_t half;
+  std::size_t n_steps;
+};
+
+/// Decodes the steps [begin, end). Lines beyond the steps of a span are left as they are: they meet zeros.
+inline void decode_steps(const Decoder& decoder, const StripSpan& span, std::size_t begin, std::size_t end,
+                         std::uint8_t* panel) {
+  if (span.half == 0) {
+    for (std::size_t s = begin; s < end; ++s) {
+      decoder.decode_step<0>(span.weights + s * kStepBytes, panel + s * kLineBytes);
+    }
+  } else {
+    for (std::size_t s = begin; s < end; ++s) {
+      decoder.decode_step<1>(span.weights + s * kStepBytes, panel + s * kLineBytes);
+    }
+  }
+}
+
+}  // namespace amx
+}  // namespace
+}  // namespace tern::kernels

@@ -66,6 +66,9 @@ constexpr const FloatKernels* kFloatKernels[] = {
 };
 
 constexpr const HeadKernels* kHeadKernels[] = {
+#ifdef TERN_HAVE_AMX
+    &kHeadAmx,
+#endif
 #ifdef TERN_HAVE_AVX512VNNI
     &kHeadAvx512Vnni,
 #endif

@@ -178,6 +178,13 @@ std::size_t block_tokens(std::size_t cols) {
   return tokens < kStep ? kStep : tokens < kMaxBlockTokens ? tokens : kMaxBlockTokens;
 }
 
+/// Registers 0 to 4, of sums and activations, hold as many lines as there are tokens: fewer take less time.
+amx::TileLines lines_for(std::size_t n_tokens) {
+  const auto n = static_cast<std::uint8_t>(n_tokens < kTileTokens ? n_tokens : kTileTokens);
+  constexpr std::uint8_t kAll = amx::kTileRows;
+  return {{n, n, n, n, n, kAll, kAll, kAll}};
+}
+
 Grain grain(std::size_t n_tokens, std::size_t cols) {
   const std::size_t block = block_tokens(cols);
   return {4 * e5::kRows, n_tokens < block ? n_tokens : block};
@@ -190,7 +197,7 @@ void multiply(const TernaryProduct& product) {
     p.token_begin = begin;
     p.token_end = product.token_end - begin < step ? product.token_end : begin + step;
     const std::size_t n_tokens = p.token_end - begin;
-    const amx::TileRegisters registers(n_tokens < kTileTokens ? n_tokens : kTileTokens);
+    const amx::TileRegisters registers(lines_for(n_tokens));
     if (n_tokens <= kTileTokens) {
       amx::Few<1>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch)}.multiply();
     } else if (n_tokens <= amx::kFewTokens) {

@@ -48,18 +48,23 @@ inline void multiply_add() {
   asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
 }
 
+constexpr int kRegisters = 8;
+
+/// Lines that each tile register holds: those beyond would only take time, or memory that is not there.
+struct TileLines {
+  std::uint8_t of[kRegisters];
+};
+
 /// Makes the tile registers usable while it lives. They belong to a thread, and while they hold anything, every change
 /// of threads has to save their 8 KB.
 class TileRegisters {
  public:
-  /// Registers 0 to 4, of sums and activations, hold `n_tokens` lines: fewer than 16 take less time.
-  explicit TileRegisters(std::size_t n_tokens) {
-    constexpr int kTokenRegisters = 5;
+  explicit TileRegisters(const TileLines& lines) {
     Config config = {};
     config.palette = 1;
     for (int i = 0; i < kRegisters; ++i) {
       config.line_bytes[i] = kLineBytes;
-      config.lines[i] = static_cast<std::uint8_t>(i < kTokenRegisters ? n_tokens : kTileTokens);
+      config.lines[i] = lines.of[i];
     }
     asm volatile("ldtilecfg %0" : : "m"(config));
   }
@@ -68,7 +73,6 @@ class TileRegisters {
   ~TileRegisters() { asm volatile("tilerelease"); }
 
  private:
-  static constexpr int kRegisters = 8;
   /// Source: Intel SDM, "LDTILECFG"
   struct alignas(64) Config {
     std::uint8_t palette;

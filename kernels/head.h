@@ -22,12 +22,18 @@ inline constexpr std::size_t kHeadMaxCols = std::size_t{1} << 16;  // see the bo
 inline constexpr std::int32_t kHeadMaxHidden = 127 * 128 + 63;     // 128 * high + low, |high| <= 127, |low| <= 64
 inline constexpr float kHeadFloor = 0x1p-100f;  // what is all smaller is quantized as if its largest element were this
 
+/// One of the tokens that are multiplied together.
+struct HeadToken {
+  std::size_t index;
+  std::size_t count;
+};
+
 /// Rows times tokens.
 struct HeadProduct {
   const std::uint8_t* rows;     ///< (n_rows, stride), 64-byte aligned
   std::size_t stride;           ///< bytes from row to row, a multiple of kHeadAlignment
   const float* scales;          ///< (n_rows)
-  const std::uint8_t* operand;  ///< (n_tokens, operand_bytes(cols)), 64-byte aligned
+  const std::uint8_t* operand;  ///< of all tokens, 64-byte aligned
   std::size_t cols;
   std::size_t n_tokens;
   std::size_t row_begin;
@@ -50,10 +56,11 @@ struct HeadKernels {
   float (*quantize_row_f16)(const std::uint16_t* w, std::size_t cols, std::uint8_t* q);
   float (*quantize_row_f32)(const float* w, std::size_t cols, std::uint8_t* q);
 
-  /// Bytes of one token's operand, a multiple of 64.
-  std::size_t (*operand_bytes)(std::size_t cols);
-  /// Quantizes one hidden state, (cols), into its operand, 64-byte aligned. NaN counts as 0, infinities saturate.
-  void (*quantize_hidden)(const float* h, std::size_t cols, std::uint8_t* operand);
+  /// Bytes of the operand of n_tokens.
+  std::size_t (*operand_bytes)(std::size_t n_tokens, std::size_t cols);
+  /// Quantizes one hidden state, (cols), into the operand of all tokens, 64-byte aligned. NaN counts as 0, infinities
+  /// saturate.  Threads: several tokens may be quantized at once
+  void (*quantize_hidden)(const float* h, std::size_t cols, HeadToken token, std::uint8_t* operand);
   /// Reads rows once, whatever the number of tokens.
   void (*multiply)(const HeadProduct& product);
 };

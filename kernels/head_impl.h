@@ -22,7 +22,7 @@
 ///   pack(x, n, out)                   n integers, n <= kBytes, to 2 * kBytes bytes of the operand; zeros fill it up
 ///   to_bytes(w, scale, q)             16 weights, floats or halves, to bytes
 ///
-/// An operand is the header and then 2 bytes a column:
+/// The operand of a token is a header and then 2 bytes a column; those of all tokens follow each other:
 ///
 ///     0     double  step
 ///     8     int64   128 * sum of x
@@ -99,7 +99,10 @@ inline std::size_t padded_cols(std::size_t cols) {
   return (cols + kHeadAlignment - 1) / kHeadAlignment * kHeadAlignment;
 }
 
-inline std::size_t operand_bytes(std::size_t cols) { return kOperandHeader + 2 * padded_cols(cols); }
+/// Of one token, a multiple of 64.
+inline std::size_t token_bytes(std::size_t cols) { return kOperandHeader + 2 * padded_cols(cols); }
+
+inline std::size_t operand_bytes(std::size_t n_tokens, std::size_t cols) { return n_tokens * token_bytes(cols); }
 
 /// round-half-even(h * scale), NaN as 0.
 inline std::int32_t hidden_integer(float h, double scale) {
@@ -110,8 +113,9 @@ inline std::int32_t hidden_integer(float h, double scale) {
   return static_cast<std::int32_t>(std::bit_cast<std::uint64_t>(v + 0x1.8p52));  // low bits: the nearest integer
 }
 
-template <typename Isa>
-void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
+/// Calls store(first column, integers) for every n columns of a hidden state, zeros beyond its end; returns its header.
+template <std::size_t n, typename Store>
+HiddenHeader quantize_columns(const float* h, std::size_t cols, const Store& store) {
   float largest = kHeadFloor;
   for (std::size_t c = 0; c < cols; ++c) {
     const float magnitude = std::bit_cast<float>(magnitude_bits(h[c]));
@@ -121,16 +125,24 @@ void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
   largest = largest < kMaxFloat ? largest : kMaxFloat;
   const double scale = double{kHeadMaxHidden} / double{largest};
   std::int64_t sum = 0;
-  std::uint8_t* out = operand + kOperandHeader;
-  for (std::size_t begin = 0; begin < padded_cols(cols); begin += Isa::kBytes, out += 2 * Isa::kBytes) {
-    std::int32_t x[Isa::kBytes] = {};
-    for (std::size_t i = 0; i < Isa::kBytes && begin + i < cols; ++i) {
+  for (std::size_t begin = 0; begin < padded_cols(cols); begin += n) {
+    std::int32_t x[n] = {};
+    for (std::size_t i = 0; i < n && begin + i < cols; ++i) {
       x[i] = hidden_integer(h[begin + i], scale);
       sum += x[i];
     }
-    Isa::pack(x, out);
+    store(begin, x);
   }
-  const HiddenHeader header = {double{largest} / double{kHeadMaxHidden}, 128 * sum};
+  return {double{largest} / double{kHeadMaxHidden}, 128 * sum};
+}
+
+template <typename Isa>
+void quantize_hidden(const float* h, std::size_t cols, HeadToken token, std::uint8_t* operand) {
+  constexpr std::size_t n = Isa::kBytes;
+  operand += token.index * token_bytes(cols);
+  std::uint8_t* out = operand + kOperandHeader;
+  const HiddenHeader header = quantize_columns<n>(
+      h, cols, [&](std::size_t begin, const std::int32_t(&x)[n]) { Isa::pack(x, out + 2 * begin); });
   std::memcpy(operand, &header, sizeof header);
 }
 
@@ -177,10 +189,10 @@ inline __attribute__((always_inline)) void unroll(const Body& body) {
 template <typename Isa, std::size_t n_rows, std::size_t n_tokens>
 inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end, Ahead& asked, std::int64_t* totals) {
   constexpr std::size_t kLines = (n_rows * Isa::kBytes + kHeadAlignment - 1) / kHeadAlignment;
-  const std::size_t token_bytes = operand_bytes(tile.p.cols);
+  const std::size_t x_step = token_bytes(tile.p.cols);
   const std::size_t distance = tile.row_step * tile.p.stride;
   const std::uint8_t* rows = tile.p.rows + tile.row * tile.p.stride;
-  const std::uint8_t* x = tile.p.operand + tile.token * token_bytes + kOperandHeader;
+  const std::uint8_t* x = tile.p.operand + tile.token * x_step + kOperandHeader;
   typename Isa::Sum sums[n_tokens * n_rows];
   unroll<n_tokens * n_rows>([&](std::size_t i) __attribute__((always_inline)) { sums[i] = Isa::Sum::zero(); });
   Ahead ahead = asked;  // in registers
@@ -189,7 +201,7 @@ inline void add_segment(const HeadTile& tile, std::size_t begin, std::size_t end
     typename Isa::Row w[n_rows];
     unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { w[r] = Isa::load(rows + r * distance + c); });
     unroll<n_tokens>([&](std::size_t t) __attribute__((always_inline)) {
-      const typename Isa::Hidden hidden = Isa::load_hidden(x + t * token_bytes + 2 * c);
+      const typename Isa::Hidden hidden = Isa::load_hidden(x + t * x_step + 2 * c);
       unroll<n_rows>([&](std::size_t r) __attribute__((always_inline)) { sums[t * n_rows + r].add(w[r], hidden); });
     });
   }
@@ -202,7 +214,7 @@ template <std::size_t n_rows, std::size_t n_tokens>
 void store_logits(const HeadTile& tile, const std::int64_t* totals) {
   const HeadProduct& p = tile.p;
   for (std::size_t t = 0; t < n_tokens; ++t) {
-    const HiddenHeader header = header_of(p.operand + (tile.token + t) * operand_bytes(p.cols));
+    const HiddenHeader header = header_of(p.operand + (tile.token + t) * token_bytes(p.cols));
     float* y = p.y + (tile.token + t) * p.y_stride;
     for (std::size_t r = 0; r < n_rows; ++r) {
       const std::size_t row = tile.row + r * tile.row_step;

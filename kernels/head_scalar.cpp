@@ -30,12 +30,15 @@ float quantize_row(const Element* w, std::size_t cols, std::uint8_t* q) {
   return largest / 127.0f;
 }
 
-// An operand is a double, the step, and behind its 64 bytes the hidden state as 32-bit integers.
+// The operand of a token is a double, the step, and behind its 64 bytes the hidden state as 32-bit integers.
 constexpr std::size_t kHeaderBytes = 64;
 
-std::size_t operand_bytes(std::size_t cols) { return (kHeaderBytes + 4 * cols + 63) / 64 * 64; }
+std::size_t token_bytes(std::size_t cols) { return (kHeaderBytes + 4 * cols + 63) / 64 * 64; }
 
-void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
+std::size_t operand_bytes(std::size_t n_tokens, std::size_t cols) { return n_tokens * token_bytes(cols); }
+
+void quantize_hidden(const float* h, std::size_t cols, HeadToken token, std::uint8_t* operand) {
+  operand += token.index * token_bytes(cols);
   double largest = double{kHeadFloor};
   for (std::size_t c = 0; c < cols; ++c) {
     if (std::fabs(double{h[c]}) > largest) largest = std::fabs(double{h[c]});
@@ -55,7 +58,7 @@ void quantize_hidden(const float* h, std::size_t cols, std::uint8_t* operand) {
 
 void multiply(const HeadProduct& p) {
   for (std::size_t t = 0; t < p.n_tokens; ++t) {
-    const std::uint8_t* operand = p.operand + t * operand_bytes(p.cols);
+    const std::uint8_t* operand = p.operand + t * token_bytes(p.cols);
     const auto* x = reinterpret_cast<const std::int32_t*>(operand + kHeaderBytes);
     double step = 0.0;
     std::memcpy(&step, operand, sizeof step);

@@ -11,5 +11,6 @@ extern const HeadKernels kHeadAvx2;        // x86-64
 extern const HeadKernels kHeadAvxVnni;     // x86-64
 extern const HeadKernels kHeadAvx512;      // x86-64
 extern const HeadKernels kHeadAvx512Vnni;  // x86-64
+extern const HeadKernels kHeadAmx;         // x86-64
 
 }  // namespace tern::kernels

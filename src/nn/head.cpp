@@ -43,10 +43,10 @@ std::optional<std::size_t> quantize_rows(const DenseMatrix& matrix, std::size_t 
 }
 
 void project_head(const Compute& compute, const HeadMatrix& head, MatrixView x, MatrixView y) {
-  const std::size_t operand_bytes = head.kernels->operand_bytes(head.cols);
-  std::uint8_t* operand = compute.work.operand.take(x.rows * operand_bytes);
-  compute.for_each_token(
-      x.rows, [&](std::size_t t) { head.kernels->quantize_hidden(x.row(t), head.cols, operand + t * operand_bytes); });
+  std::uint8_t* operand = compute.work.operand.take(head.kernels->operand_bytes(x.rows, head.cols));
+  compute.for_each_token(x.rows, [&](std::size_t t) {
+    head.kernels->quantize_hidden(x.row(t), head.cols, {t, x.rows}, operand);
+  });
   compute.pool.parallel_for(head.rows, kRowUnit, [&](std::size_t begin, std::size_t end, unsigned) {
     head.kernels->multiply({.rows = head.weights,
                             .stride = head.stride,

@@ -47,11 +47,11 @@ struct Case {
 
 /// Logits of rows [begin, end) as a table computes them; the others stay NaN. (n_tokens, n_rows)
 std::vector<float> run(const HeadKernels& table, Case& c, std::size_t begin, std::size_t end) {
-  const std::size_t operand_bytes = table.operand_bytes(c.cols);
+  const std::size_t operand_bytes = table.operand_bytes(c.n_tokens, c.cols);
   EXPECT_EQ(operand_bytes % 64, 0u);
-  GuardedArray<std::uint8_t> operand(c.n_tokens * operand_bytes);
+  GuardedArray<std::uint8_t> operand(operand_bytes);
   for (std::size_t t = 0; t < c.n_tokens; ++t) {
-    table.quantize_hidden(c.hidden.data() + t * c.cols, c.cols, operand.data() + t * operand_bytes);
+    table.quantize_hidden(c.hidden.data() + t * c.cols, c.cols, {t, c.n_tokens}, operand.data());
   }
   GuardedArray<float> y(std::vector<float>(c.n_tokens * c.n_rows, kNan));
   table.multiply({.rows = c.weights.data(),

@@ -16,7 +16,8 @@ namespace tern {
 
 /// One turn of a conversation.
 struct ChatMessage {
-  /// "system", "user", "assistant", "tool". Trusted, since templates make control tokens of it: not for users to choose.
+  /// "system", "user", "assistant", "tool". Trusted, since templates make control tokens of it: not for users to
+  /// choose.
   std::string role;
   /// Whatever it holds, it can not become a control token.
   std::string content;
@@ -55,12 +56,13 @@ struct Program;
 /// Cost      bounded in time and memory, whatever the template does (src/chat/limits.h)
 class ChatTemplate {
  public:
-  /// Errors    Error: kBadFile (not a template), kUnsupported (a statement, filter or test that tern does not have, or
-  ///           more of them than it allows); all name the line
+  /// Errors    Error: kBadFile (not a template), kUnsupported (a statement that tern does not have; too large or deep a
+  ///           template); all name the line
   [[nodiscard]] static ChatTemplate compile(std::string_view source);
 
   /// Errors    Error: kInvalidArgument (the template refuses the messages; JSON that is none), kBadFile (the template
-  ///           does what makes no sense), kUnsupported (a function that tern does not have, or beyond a limit)
+  ///           does what makes no sense), kUnsupported (a filter, test or function that tern does not have, or
+  ///           beyond a limit)
   /// Example
   ///   const auto chat = tern::ChatTemplate::compile(source);
   ///   const std::string prompt = chat.render(std::vector<tern::ChatMessage>{{"user", "Hello"}});

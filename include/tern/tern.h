@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tern/bench.h"
+#include "tern/chat.h"
 #include "tern/error.h"
 #include "tern/generate.h"
 #include "tern/machine.h"

@@ -77,12 +77,16 @@ struct SliceSuffix {
 struct CallSuffix {
   CallArguments arguments;
 };
+// A filter or test that tern does not have is refused where it is applied, and not before: templates have branches for
+// other programs.
 struct FilterSuffix {
-  const Builtin* filter = nullptr;
+  std::string name;
+  const Builtin* filter = nullptr;  // null: unknown
   CallArguments arguments;
 };
 struct TestSuffix {
-  const Builtin* test = nullptr;
+  std::string name;
+  const Builtin* test = nullptr;  // null: unknown
   CallArguments arguments;
   bool is_negated = false;
 };

@@ -67,8 +67,7 @@ ChatTemplate::ChatTemplate(std::shared_ptr<const chat::Program> program) : progr
 
 ChatTemplate ChatTemplate::compile(std::string_view source) {
   return or_out_of_memory("this chat template", [&] {
-    return ChatTemplate(
-        std::make_shared<const chat::Program>(chat::Program{std::string(source), chat::parse(source)}));
+    return ChatTemplate(std::make_shared<const chat::Program>(chat::Program{std::string(source), chat::parse(source)}));
   });
 }
 

@@ -3,9 +3,6 @@
 #include <array>
 #include <charconv>
 #include <optional>
-
-#include "src/base/printable.h"
-
 namespace tern::chat {
 namespace {
 
@@ -265,10 +262,9 @@ std::string ExpressionParser::full_name(TokenStream& tokens, std::string_view wh
 }
 
 FilterSuffix ExpressionParser::parse_filter() {
-  const std::string name = full_name(tokens_, "the name of a filter");
+  std::string name = full_name(tokens_, "the name of a filter");
   const Builtin* filter = find_filter(name);
-  if (filter == nullptr) tokens_.refuse(fmt::format("expected a filter that tern has, found '{}'", printable(name)));
-  FilterSuffix suffix{filter, {}};
+  FilterSuffix suffix{std::move(name), filter, {}};
   if (tokens_.is_operator("(")) suffix.arguments = parse_arguments();
   return suffix;
 }
@@ -276,10 +272,9 @@ FilterSuffix ExpressionParser::parse_filter() {
 Suffix ExpressionParser::parse_test() {
   const std::size_t line = tokens_.take().line;
   const bool is_negated = tokens_.skip_name("not");
-  const std::string name = full_name(tokens_, "the name of a test");
+  std::string name = full_name(tokens_, "the name of a test");
   const Builtin* test = find_test(name);
-  if (test == nullptr) tokens_.refuse(fmt::format("expected a test that tern has, found '{}'", printable(name)));
-  return {line, TestSuffix{test, parse_test_argument(), is_negated}};
+  return {line, TestSuffix{std::move(name), test, parse_test_argument(), is_negated}};
 }
 
 /// In brackets, or one value without them.

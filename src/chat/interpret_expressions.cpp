@@ -116,10 +116,12 @@ Value Interpreter::apply(const Value& value, const CallSuffix& suffix, Scope& sc
 }
 
 Value Interpreter::apply(const Value& value, const FilterSuffix& suffix, Scope& scope) {
+  if (suffix.filter == nullptr) run_.refuse("expected a filter that tern has, found '{}'", printable(suffix.name));
   return invoke(run_, *suffix.filter, value, evaluate_arguments(suffix.arguments, scope));
 }
 
 Value Interpreter::apply(const Value& value, const TestSuffix& suffix, Scope& scope) {
+  if (suffix.test == nullptr) run_.refuse("expected a test that tern has, found '{}'", printable(suffix.name));
   const Value result = invoke(run_, *suffix.test, value, evaluate_arguments(suffix.arguments, scope));
   return is_true(result) != suffix.is_negated;
 }

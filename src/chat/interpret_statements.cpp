@@ -114,8 +114,8 @@ Interpreter::Flow Interpreter::execute(const CaptureStatement& statement, Scope&
 Interpreter::Flow Interpreter::execute(const MacroStatement& statement, Scope& scope) {
   run_.step(kMacroSteps);
   kept_.push_back(scope.shared_from_this());
-  scope.variables.insert_or_assign(
-      statement.name, std::make_shared<const Callable>(Callable{nullptr, {}, 1, &statement, &scope}));
+  scope.variables.insert_or_assign(statement.name,
+                                   std::make_shared<const Callable>(Callable{nullptr, {}, 1, &statement, &scope}));
   return Flow::kNext;
 }
 

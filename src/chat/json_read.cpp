@@ -71,7 +71,8 @@ class JsonReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool open(bool is_dict) {
-    if (open_.size() >= kMaxValueDepth) fail("expected at most {} values within each other, found more", kMaxValueDepth);
+    if (open_.size() >= kMaxValueDepth)
+      fail("expected at most {} values within each other, found more", kMaxValueDepth);
     open_.push_back({is_dict, {}, {}, {}});
     return true;
   }

@@ -40,7 +40,8 @@ class JsonWriter {
       return ascii(number_text(*real));
     }
     std::int64_t integer = 0;
-    if (value.integer(integer) == nullptr) run_.fail("tojson: expected a value that JSON has, found {}", describe(value));
+    if (value.integer(integer) == nullptr)
+      run_.fail("tojson: expected a value that JSON has, found {}", describe(value));
     return ascii(fmt::format("{}", integer));
   }
 

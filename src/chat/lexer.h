@@ -34,8 +34,8 @@ struct TemplateToken {
 ///
 /// White space goes as Hugging Face's settings of Jinja have it: the newline after a block or comment (trim_blocks),
 /// spaces between a line's begin and one (lstrip_blocks), all of it on the side of a `-`, and one newline at the end.
-/// Errors    Error(kBadFile): a tag or string that does not end, brackets that do not match, a character without meaning
-/// Source    the documentation of Jinja 3.1, "Template Designer Documentation"
+/// Errors    Error(kBadFile): a tag or string that does not end, brackets that do not match, a character without
+/// meaning Source    the documentation of Jinja 3.1, "Template Designer Documentation"
 [[nodiscard]] std::vector<TemplateToken> lex(std::string_view source);
 
 /// What a word or the end is called in messages.

@@ -37,6 +37,11 @@ Value sort_key(Call& call, const Value& item, std::size_t attribute, std::size_t
   return call.run.text(lower(*key.text()));
 }
 
+/// The elements, of which what is false has none to map and select: Jinja takes even none for an empty list there.
+std::shared_ptr<const Items> elements_if_any(Call& call) {
+  return is_true(call.self) ? elements(call.run, call.self) : std::make_shared<const Items>();
+}
+
 Value generator(Call& call, Items items) { return call.run.list(std::move(items), ListKind::kGenerator); }
 
 Value filter_first(Call& call) {
@@ -55,7 +60,8 @@ Value filter_join(Call& call) {
   const Text separator = call.has(0) ? to_text(call.run, call[0]) : Text();
   Text result;
   bool first = true;
-  for (const Value& item : *elements(call.run, call.self)) {
+  const auto items = elements(call.run, call.self);
+  for (const Value& item : *items) {
     if (!first) call.run.append(result, separator);
     call.run.append(result, to_text(call.run, call.has(1) ? get_path(call.run, item, call[1]) : item));
     first = false;
@@ -118,15 +124,16 @@ Value filter_dictsort(Call& call) {
 
 Value filter_unique(Call& call) {
   Items keys;
-  Items items;
-  for (const Value& item : *elements(call.run, call.self)) {
+  Items firsts;
+  const auto items = elements(call.run, call.self);
+  for (const Value& item : *items) {
     Value key = sort_key(call, item, 1, 0);
     const auto is_same = [&](const Value& other) { return equals(call.run, key, other); };
     if (std::any_of(keys.begin(), keys.end(), is_same)) continue;
     keys.push_back(std::move(key));
-    items.push_back(item);
+    firsts.push_back(item);
   }
-  return generator(call, std::move(items));
+  return generator(call, std::move(firsts));
 }
 
 /// kSign: 1 for the largest element, -1 for the smallest; the first of equals.
@@ -146,7 +153,8 @@ Value filter_extreme(Call& call) {
 
 Value filter_sum(Call& call) {
   Value sum = call.values[1] ? call[1] : Value(std::int64_t{0});
-  for (const Value& item : *elements(call.run, call.self)) {
+  const auto items = elements(call.run, call.self);
+  for (const Value& item : *items) {
     sum = apply(call.run, Operator::kAdd, sum, call.has(0) ? get_path(call.run, item, call[0]) : item);
   }
   return sum;
@@ -169,7 +177,7 @@ const Builtin& take_builtin(Call& call, const Builtin* (*find_builtin)(std::stri
 /// map(attribute="path", default=value) or map("filter", its arguments).
 Value filter_map(Call& call) {
   Items results;
-  const auto items = elements(call.run, call.self);
+  const auto items = elements_if_any(call);
   if (call.rest.positional.empty() && call.has(0)) {
     for (const Value& item : *items) {
       Value value = get_path(call.run, item, call[0]);
@@ -193,7 +201,8 @@ Value filter_select(Call& call) {
   }
   const Builtin* test = call.rest.positional.empty() ? nullptr : &take_builtin(call, find_test, "test");
   Items results;
-  for (const Value& item : *elements(call.run, call.self)) {
+  const auto items = elements_if_any(call);
+  for (const Value& item : *items) {
     const Value subject = kOfAttribute ? get_path(call.run, item, path) : item;
     const Value result = test == nullptr ? subject : invoke(call.run, *test, subject, call.rest);
     if (is_true(result) == kWanted) results.push_back(item);

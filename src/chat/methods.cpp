@@ -49,9 +49,9 @@ Value text_partition(Call& call) {
   const TextView none;
   const TextView before = found ? all.substr(0, at) : kFirst ? all : none;
   const TextView after = found ? all.substr(at + separator.size()) : kFirst ? none : all;
-  return call.run.list({call.run.text(before), call.run.text(found ? all.substr(at, separator.size()) : none),
-                        call.run.text(after)},
-                       ListKind::kTuple);
+  return call.run.list(
+      {call.run.text(before), call.run.text(found ? all.substr(at, separator.size()) : none), call.run.text(after)},
+      ListKind::kTuple);
 }
 
 /// Whether the string begins or ends with a text, or one of a tuple of them.
@@ -109,7 +109,8 @@ Value text_title(Call& call) {
 Value text_join(Call& call) {
   Text result;
   bool first = true;
-  for (const Value& item : *elements(call.run, call[0])) {
+  const auto items = elements(call.run, call[0]);
+  for (const Value& item : *items) {
     if (item.text() == nullptr) call.run.fail("expected strings to join, found {}", describe(item));
     if (!first) call.run.append(result, self_text(call));
     call.run.append(result, *item.text());

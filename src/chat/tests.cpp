@@ -19,7 +19,9 @@ bool is_sequence(const Value& value) {
   return value.text() != nullptr || value.dict() != nullptr || value.is_undefined();
 }
 
-bool is_iterable(const Value& value) { return is_sequence(value) || value.list() != nullptr || value.loop() != nullptr; }
+bool is_iterable(const Value& value) {
+  return is_sequence(value) || value.list() != nullptr || value.loop() != nullptr;
+}
 
 bool all_cased(const Value& value, Char (*to_case)(Char) noexcept) {
   const Text* text = value.text();
@@ -53,16 +55,13 @@ Value test_same(Call& call) {
   return !is_object && a.data.index() == b.data.index() && equals(call.run, a, b);
 }
 
-/// self % divisor, of integers.
-Value remainder(Call& call, std::int64_t divisor) {
-  return apply(call.run, Operator::kModulo, call.self, divisor);
+Value has_remainder(Call& call, const Value& divisor, std::int64_t wanted) {
+  return equals(call.run, apply(call.run, Operator::kModulo, call.self, divisor), wanted);
 }
 
-Value test_odd(Call& call) { return equals(call.run, remainder(call, 2), std::int64_t{1}); }
-Value test_even(Call& call) { return equals(call.run, remainder(call, 2), std::int64_t{0}); }
-Value test_divisible(Call& call) {
-  return equals(call.run, remainder(call, call.integer_or(0, 0)), std::int64_t{0});
-}
+Value test_odd(Call& call) { return has_remainder(call, std::int64_t{2}, 1); }
+Value test_even(Call& call) { return has_remainder(call, std::int64_t{2}, 0); }
+Value test_divisible(Call& call) { return has_remainder(call, call[0], 0); }
 
 constexpr auto kTests = std::to_array<Builtin>({
     {"defined", "", [](Call& call) -> Value { return !call.self.is_undefined(); }},
@@ -101,12 +100,12 @@ constexpr auto kTests = std::to_array<Builtin>({
     {">", "b", test_comparison<Comparison::kGreater>},
     {"ge", "b", test_comparison<Comparison::kGreaterEqual>},
     {">=", "b", test_comparison<Comparison::kGreaterEqual>},
-    {"filter", "", [](Call& call) -> Value {
-       return call.self.text() != nullptr && find_filter(to_utf8(*call.self.text())) != nullptr;
-     }},
-    {"test", "", [](Call& call) -> Value {
-       return call.self.text() != nullptr && find_test(to_utf8(*call.self.text())) != nullptr;
-     }},
+    {"filter", "",
+     [](Call& call)
+         -> Value { return call.self.text() != nullptr && find_filter(to_utf8(*call.self.text())) != nullptr; }},
+    {"test", "",
+     [](Call& call)
+         -> Value { return call.self.text() != nullptr && find_test(to_utf8(*call.self.text())) != nullptr; }},
 });
 
 }  // namespace

@@ -54,8 +54,9 @@ using TextView = std::basic_string_view<Char, CharTraits>;
 [[nodiscard]] bool is_digit(Char c) noexcept;   // ASCII
 [[nodiscard]] bool is_letter(Char c) noexcept;  // has two cases, as far as upper() and lower() know
 
-/// Upper and lower case of Latin (as far as Extended-A), Greek, Cyrillic and Armenian letters where it is one character;
-/// others stay. Python knows more alphabets, and turns a few letters into several.
+/// Upper and lower case of Latin (as far as Extended-A), Greek, Cyrillic and Armenian letters where it is one
+/// character; others stay. Python knows more alphabets, and turns a few letters into several; here only upper() of a
+/// text does, for the sharp s.
 [[nodiscard]] Char upper(Char c) noexcept;
 [[nodiscard]] Char lower(Char c) noexcept;
 [[nodiscard]] Text upper(TextView text);

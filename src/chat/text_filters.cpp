@@ -39,8 +39,8 @@ Value filter_title(Call& call) {
 Value filter_replace(Call& call) {
   const std::int64_t n = call.integer_or(2, -1);
   const auto max_count = n < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(n));
-  return call.run.text(replace(call.run, self_text(call), to_text(call.run, call[0]), to_text(call.run, call[1]),
-                               max_count));
+  return call.run.text(
+      replace(call.run, self_text(call), to_text(call.run, call[0]), to_text(call.run, call[1]), max_count));
 }
 
 /// Spaces, or the text that is given instead of their number.
@@ -52,6 +52,7 @@ Text indentation(Call& call, std::size_t i, std::int64_t otherwise) {
 }
 
 Value filter_indent(Call& call) {
+  if (call.self.text() == nullptr) call.run.fail("indent: expected a string, found {}", describe(call.self));
   const Text width = indentation(call, 0, 4);
   const bool indents_first = call.flag_or(1, false);
   const bool indents_blank = call.flag_or(2, false);
@@ -149,7 +150,7 @@ Value filter_round(Call& call) {
   if (method == "floor") return std::floor(*real * scale) / scale;
   if (method != "common") call.run.fail("round: expected common, ceil or floor, found {}", describe(call[1]));
   std::int64_t integer = 0;
-  if (call.self.integer(integer) != nullptr) return call.self;
+  if (call.self.integer(integer) != nullptr) return integer;
   if (!std::isfinite(*real)) return *real;
   double rounded = 0.0;  // the decimal spelling is rounded, halves to even, as Python does
   const std::string digits = fmt::format("{:.{}f}", *real, precision);
@@ -166,7 +167,8 @@ Value filter_tojson(Call& call) {
   style.key_separator = ascii(": ");
   if (call.has(2)) {
     const auto separators = elements(call.run, call[2]);
-    const bool fits = separators->size() == 2 && (*separators)[0].text() != nullptr && (*separators)[1].text() != nullptr;
+    const bool fits =
+        separators->size() == 2 && (*separators)[0].text() != nullptr && (*separators)[1].text() != nullptr;
     if (!fits) call.run.fail("tojson: expected two separators, found {}", describe(call[2]));
     style.item_separator = *(*separators)[0].text();
     style.key_separator = *(*separators)[1].text();

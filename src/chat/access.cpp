@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/printable.h"
 #include "src/chat/builtins.h"
 #include "src/chat/operations.h"
 
@@ -66,6 +67,7 @@ std::vector<std::size_t> slice_places(Run& run, const SliceBounds& bounds, std::
 
 std::vector<Value> characters(Run& run, const Text& text) {
   if (text.size() > kMaxElements) run.refuse("expected at most {} characters, found {}", kMaxElements, text.size());
+  run.step(text.size());
   std::vector<Value> items;
   items.reserve(text.size());
   for (const Char& c : text) items.push_back(run.text(TextView(&c, 1)));
@@ -130,7 +132,7 @@ void put(Run& run, std::vector<Dict::Entry>& entries, Value key, Value value) {
 }
 
 Value attribute(Run& run, const Value& object, const std::string& name, const Value& key) {
-  if (object.is_undefined()) run.fail("expected a value that has '{}', found {}", name, describe(object));
+  if (object.is_undefined()) run.fail("expected a value that has '{}', found {}", printable(name), describe(object));
   if (const Builtin* method = find_method(object, name)) return run.method(*method, object);
   if (const Loop* loop = object.loop()) return loop_attribute(*loop, name);
   if (const Namespace* space = object.name_space()) {

@@ -1,5 +1,7 @@
 #include "src/chat/builtins.h"
 
+#include <algorithm>
+
 #include "src/base/printable.h"
 
 namespace tern::chat {

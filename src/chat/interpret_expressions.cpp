@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "src/base/printable.h"
 #include "src/chat/interpreter.h"
@@ -15,9 +14,7 @@ Value Interpreter::evaluate(const Expression& expression, Scope& scope) {
 Value Interpreter::evaluate(const Literal& literal, Scope& /*scope*/) { return literal.value; }
 
 Value Interpreter::evaluate(const Name& name, Scope& scope) {
-  for (const Scope* s = &scope; s != nullptr; s = s->parent.get()) {
-    if (const auto found = s->variables.find(name.name); found != s->variables.end()) return found->second;
-  }
+  if (const Value* found = scope.find(name.name)) return *found;
   for (const Builtin& function : functions()) {
     if (function.name == name.name) return run_.method(function, None{});
   }

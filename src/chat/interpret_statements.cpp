@@ -9,14 +9,14 @@ namespace {
 
 constexpr std::size_t kMacroSteps = 100;  // a scope that is kept is dearer than other work
 
-const Value* look_up(const Scope& scope, std::string_view name) {
-  for (const Scope* s = &scope; s != nullptr; s = s->parent.get()) {
-    if (const auto found = s->variables.find(name); found != s->variables.end()) return &found->second;
+}  // namespace
+
+const Value* Scope::find(std::string_view name) const {
+  for (const Scope* scope = this; scope != nullptr; scope = scope->parent.get()) {
+    if (const auto found = scope->variables.find(name); found != scope->variables.end()) return &found->second;
   }
   return nullptr;
 }
-
-}  // namespace
 
 Text Interpreter::render(const Statements& statements, const std::shared_ptr<Scope>& globals) {
   return capture(statements, *globals);
@@ -132,7 +132,7 @@ Interpreter::Flow Interpreter::execute(const ContinueStatement& /*statement*/, S
 void Interpreter::assign(const Target& target, Value value, Scope& scope) {
   const std::string& name = target.names[0];
   if (!target.attribute.empty()) {
-    const Value* variable = look_up(scope, name);
+    const Value* variable = scope.find(name);
     Namespace* space = variable == nullptr ? nullptr : variable->name_space();
     if (space == nullptr) {
       run_.fail("expected a namespace to set '{}' of, found '{}', which is {}", printable(target.attribute),

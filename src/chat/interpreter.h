@@ -14,6 +14,9 @@ namespace tern::chat {
 struct Scope : std::enable_shared_from_this<Scope> {
   explicit Scope(std::shared_ptr<Scope> outer) : parent(std::move(outer)) {}
 
+  /// nullptr when neither this scope nor one further out has the name.
+  [[nodiscard]] const Value* find(std::string_view name) const;
+
   std::map<std::string, Value, std::less<>> variables;
   std::shared_ptr<Scope> parent;
 };

@@ -7,8 +7,6 @@
 namespace tern::chat {
 namespace {
 
-Text ascii(std::string_view text) { return Text(text.begin(), text.end()); }
-
 class JsonWriter {
  public:
   JsonWriter(Run& run, const JsonStyle& style) : run_(run), style_(style) {}
@@ -32,17 +30,17 @@ class JsonWriter {
   void append(TextView text) { run_.append(out_, text); }
 
   [[nodiscard]] Text scalar(const Value& value) {
-    if (value.is_none()) return ascii("null");
-    if (const bool* flag = value.boolean()) return ascii(*flag ? "true" : "false");
+    if (value.is_none()) return from_ascii("null");
+    if (const bool* flag = value.boolean()) return from_ascii(*flag ? "true" : "false");
     if (const double* real = value.real()) {
-      if (std::isnan(*real)) return ascii("NaN");
-      if (std::isinf(*real)) return ascii(*real < 0 ? "-Infinity" : "Infinity");
-      return ascii(number_text(*real));
+      if (std::isnan(*real)) return from_ascii("NaN");
+      if (std::isinf(*real)) return from_ascii(*real < 0 ? "-Infinity" : "Infinity");
+      return from_ascii(number_text(*real));
     }
     std::int64_t integer = 0;
     if (value.integer(integer) == nullptr)
       run_.fail("tojson: expected a value that JSON has, found {}", describe(value));
-    return ascii(fmt::format("{}", integer));
+    return from_ascii(fmt::format("{}", integer));
   }
 
   [[nodiscard]] Text escape(Char c) const {
@@ -52,11 +50,11 @@ class JsonWriter {
     Text text;
     if (const std::size_t at = code < 0x80 ? kControls.find(static_cast<char>(code)) : std::string_view::npos;
         at != std::string_view::npos) {
-      text = ascii({"\\"}) + static_cast<Char>(kLetters[at]);
+      text = from_ascii("\\") + static_cast<Char>(kLetters[at]);
     } else if (code < 0x10000) {
-      text = ascii(fmt::format("\\u{:04x}", code));
+      text = from_ascii(fmt::format("\\u{:04x}", code));
     } else {  // a surrogate pair
-      text = ascii(fmt::format("\\u{:04x}\\u{:04x}", 0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)));
+      text = from_ascii(fmt::format("\\u{:04x}\\u{:04x}", 0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)));
     }
     for (Char& each : text) each |= c & kUserBit;
     return text;
@@ -79,19 +77,19 @@ class JsonWriter {
 
   void new_line(std::size_t level) {
     if (!style_.indent) return;
-    append(ascii("\n"));
+    append(from_ascii("\n"));
     for (std::size_t i = 0; i < level; ++i) append(*style_.indent);
   }
 
   void write_list(const List& list, std::size_t level) {
-    append(ascii("["));
+    append(from_ascii("["));
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       if (i > 0) append(style_.item_separator);
       new_line(level + 1);
       write(list.items[i], level + 1);
     }
     if (!list.items.empty()) new_line(level);
-    append(ascii("]"));
+    append(from_ascii("]"));
   }
 
   void write_dict(const Dict& dict, std::size_t level) {
@@ -101,7 +99,7 @@ class JsonWriter {
       std::stable_sort(entries.begin(), entries.end(),
                        [this](const auto* a, const auto* b) { return order(run_, a->first, b->first) < 0; });
     }
-    append(ascii("{"));
+    append(from_ascii("{"));
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (i > 0) append(style_.item_separator);
       new_line(level + 1);
@@ -111,7 +109,7 @@ class JsonWriter {
       write(entries[i]->second, level + 1);
     }
     if (!entries.empty()) new_line(level);
-    append(ascii("}"));
+    append(from_ascii("}"));
   }
 
   Run& run_;

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <initializer_list>
-#include <set>
 
 #include "src/base/printable.h"
 #include "src/chat/expression_parser.h"

@@ -5,8 +5,6 @@
 namespace tern::chat {
 namespace {
 
-Text ascii(std::string_view text) { return Text(text.begin(), text.end()); }
-
 /// Whether repr() shows the character itself. Python asks the Unicode tables; here everything beyond Latin-1 is
 /// printable but separators, private and unassigned ones at the end of their planes.
 bool is_printable(Char c) noexcept {
@@ -20,16 +18,16 @@ Text escape(Char c) {
   const Char code = code_point(c);
   Text text;
   if (code == '\n') {
-    text = ascii("\\n");
+    text = from_ascii("\\n");
   } else if (code == '\r') {
-    text = ascii("\\r");
+    text = from_ascii("\\r");
   } else if (code == '\t') {
-    text = ascii("\\t");
+    text = from_ascii("\\t");
   } else {
     const auto number = static_cast<std::uint32_t>(code);
-    text = ascii(number < 0x100     ? fmt::format("\\x{:02x}", number)
-                 : number < 0x10000 ? fmt::format("\\u{:04x}", number)
-                                    : fmt::format("\\U{:08x}", number));
+    text = from_ascii(number < 0x100     ? fmt::format("\\x{:02x}", number)
+                      : number < 0x10000 ? fmt::format("\\u{:04x}", number)
+                                         : fmt::format("\\U{:08x}", number));
   }
   for (Char& each : text) each |= c & kUserBit;
   return text;
@@ -59,23 +57,23 @@ void append_list(Run& run, const List& list, Text& out) {
                list.kind == ListKind::kGenerator ? "a generator" : "a view or a range");
   }
   const bool is_tuple = list.kind == ListKind::kTuple;
-  run.append(out, ascii(is_tuple ? "(" : "["));
+  run.append(out, from_ascii(is_tuple ? "(" : "["));
   for (std::size_t i = 0; i < list.items.size(); ++i) {
-    if (i > 0) run.append(out, ascii(", "));
+    if (i > 0) run.append(out, from_ascii(", "));
     append_repr(run, list.items[i], out);
   }
-  run.append(out, ascii(!is_tuple ? "]" : list.items.size() == 1 ? ",)" : ")"));
+  run.append(out, from_ascii(!is_tuple ? "]" : list.items.size() == 1 ? ",)" : ")"));
 }
 
 void append_dict(Run& run, const Dict& dict, Text& out) {
-  run.append(out, ascii("{"));
+  run.append(out, from_ascii("{"));
   for (std::size_t i = 0; i < dict.entries.size(); ++i) {
-    if (i > 0) run.append(out, ascii(", "));
+    if (i > 0) run.append(out, from_ascii(", "));
     append_repr(run, dict.entries[i].first, out);
-    run.append(out, ascii(": "));
+    run.append(out, from_ascii(": "));
     append_repr(run, dict.entries[i].second, out);
   }
-  run.append(out, ascii("}"));
+  run.append(out, from_ascii("}"));
 }
 
 }  // namespace
@@ -96,7 +94,7 @@ void append_repr(Run& run, const Value& value, Text& out) {
   } else if (const Dict* dict = value.dict()) {
     append_dict(run, *dict, out);
   } else if (value.is_undefined()) {
-    run.append(out, ascii("Undefined"));
+    run.append(out, from_ascii("Undefined"));
   } else {
     run.append(out, to_text(run, value));
   }
@@ -109,11 +107,11 @@ Text to_text(Run& run, const Value& value) {
     return *text;
   }
   if (value.is_undefined()) return {};
-  if (value.is_none()) return ascii("None");
-  if (const bool* flag = value.boolean()) return ascii(*flag ? "True" : "False");
+  if (value.is_none()) return from_ascii("None");
+  if (const bool* flag = value.boolean()) return from_ascii(*flag ? "True" : "False");
   std::int64_t integer = 0;
-  if (value.integer(integer) != nullptr) return ascii(fmt::format("{}", integer));
-  if (const double* real = value.real()) return ascii(number_text(*real));
+  if (value.integer(integer) != nullptr) return from_ascii(fmt::format("{}", integer));
+  if (const double* real = value.real()) return from_ascii(number_text(*real));
   if (value.list() == nullptr && value.dict() == nullptr) {
     run.refuse("expected a value that can be printed, found {}", describe(value));
   }

@@ -57,7 +57,7 @@ class Run {
 
   [[nodiscard]] Value text(Text text);
   [[nodiscard]] Value text(TextView view) { return text(Text(view)); }
-  [[nodiscard]] Value text(std::string_view ascii) { return text(Text(ascii.begin(), ascii.end())); }
+  [[nodiscard]] Value text(std::string_view ascii) { return text(from_ascii(ascii)); }
   [[nodiscard]] Value list(std::vector<Value> items, ListKind kind = ListKind::kList);
   [[nodiscard]] Value dict(std::vector<Dict::Entry> entries);
   [[nodiscard]] Value method(const Builtin& builtin, const Value& self);

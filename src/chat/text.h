@@ -43,6 +43,7 @@ struct CharTraits : std::char_traits<Char> {
 using Text = std::basic_string<Char, CharTraits>;
 using TextView = std::basic_string_view<Char, CharTraits>;
 
+[[nodiscard]] inline Text from_ascii(std::string_view text) { return Text(text.begin(), text.end()); }
 /// `origin` is 0 or kUserBit and goes into every character.
 [[nodiscard]] Text from_utf8(std::string_view utf8, Char origin = 0);
 [[nodiscard]] std::string to_utf8(TextView text);

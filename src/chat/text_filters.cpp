@@ -15,8 +15,6 @@ namespace {
 /// What most filters of texts begin with: any value as a text.
 Text self_text(const Call& call) { return to_text(call.run, call.self); }
 
-Text ascii(std::string_view text) { return Text(text.begin(), text.end()); }
-
 Value filter_trim(Call& call) {
   const Text text = self_text(call);
   const Text* set = call.has(0) ? &call.text(0) : nullptr;
@@ -60,7 +58,7 @@ Value filter_indent(Call& call) {
   Text result;
   bool first = true;
   for (const TextView line : split_lines(text, false)) {
-    if (!first) call.run.append(result, ascii("\n"));
+    if (!first) call.run.append(result, from_ascii("\n"));
     if ((first && indents_first) || (!first && (indents_blank || !line.empty()))) call.run.append(result, width);
     call.run.append(result, line);
     first = false;
@@ -73,11 +71,11 @@ Value filter_escape(Call& call) {
   for (const Char c : self_text(call)) {
     const Char code = code_point(c);
     Text part(1, c);
-    if (code == '&') part = ascii("&amp;");
-    if (code == '<') part = ascii("&lt;");
-    if (code == '>') part = ascii("&gt;");
-    if (code == '\'') part = ascii("&#39;");
-    if (code == '"') part = ascii("&#34;");
+    if (code == '&') part = from_ascii("&amp;");
+    if (code == '<') part = from_ascii("&lt;");
+    if (code == '>') part = from_ascii("&gt;");
+    if (code == '\'') part = from_ascii("&#39;");
+    if (code == '"') part = from_ascii("&#34;");
     for (Char& each : part) each |= c & kUserBit;
     call.run.append(result, part);
   }
@@ -163,8 +161,8 @@ Value filter_tojson(Call& call) {
   JsonStyle style;
   style.ensure_ascii = call.flag_or(0, false);
   if (call.has(1)) style.indent = indentation(call, 1, 0);
-  style.item_separator = ascii(style.indent ? "," : ", ");
-  style.key_separator = ascii(": ");
+  style.item_separator = from_ascii(style.indent ? "," : ", ");
+  style.key_separator = from_ascii(": ");
   if (call.has(2)) {
     const auto separators = elements(call.run, call[2]);
     const bool fits =

@@ -22,7 +22,7 @@ struct Outcome {
 
 Outcome open_with(const std::string& architecture, const std::string& key, const std::string& source) {
   GgufBuilder model = test::make_tiny_model({.architecture = architecture});
-  if (!key.empty()) model.add(key, source);
+  if (!key.empty()) model.add(key, std::string_view(source));
   const ModelFile file(model.build());
   const auto opened = file.open();
   const auto chat = chat_template(*opened);

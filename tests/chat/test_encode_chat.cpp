@@ -1,11 +1,14 @@
 // Conversations as tokens: what users write stays text.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "tern/chat.h"
-#include "tests/text/tokenizer_file.h"
+#include "tests/text/tiktoken.h"
 
 namespace tern {
 namespace {
@@ -100,6 +103,21 @@ TEST(EncodeChat, FieldsToolsAndVariablesAreAsHarmless) {
   EXPECT_EQ(encode("{{ messages[0].x[0] }}", {{"u", "", "{\"x\": " + text + "}"}}), ids("[B]<|end|>"));
   // Roles come from the program, and templates make control tokens of them.
   EXPECT_EQ(encode("{{ '<|' ~ messages[0].role ~ '|>' }}", {{"end", ""}}), ids("[B][E]"));
+}
+
+/// With the vocabulary of Llama 3, whose ranks lie in the folder `tokenizers` of the directory that TERN_SHARED names.
+TEST(EncodeChat, BitnetAsHuggingFaceDoes) {
+  const char* shared = std::getenv("TERN_SHARED");
+  std::ifstream file(std::string(shared == nullptr ? "" : shared) + "/tokenizers/llama3.tiktoken", std::ios::binary);
+  if (!file) GTEST_SKIP() << "TERN_SHARED names no folder with tokenizers/llama3.tiktoken";
+  const std::string ranks{std::istreambuf_iterator<char>(file), {}};
+  test::TokenizerFile llama3 = test::llama3_file(ranks);
+  llama3.set("tokenizer.ggml.add_bos_token", true);
+  const ChatTemplate chat = ChatTemplate::compile(
+      "{% for m in messages %}{{ m.role|capitalize + ': ' + m.content|trim + '<|eot_id|>' }}{% endfor %}"
+      "{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}");
+  const std::vector<ChatMessage> messages = {{"user", "hi"}};
+  EXPECT_EQ(encode_chat(llama3.tokenizer(), chat, messages), (Ids{128000, 1502, 25, 15960, 128009, 72803, 25, 220}));
 }
 
 TEST(EncodeChat, RangesCoverWhatUsersWrote) {

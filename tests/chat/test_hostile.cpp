@@ -39,7 +39,7 @@ TEST(ChatHostile, MessagesNameLineExpectedAndFound) {
   expect_refused(ErrorKind::kUnsupported, "expected a test that tern has, found 'escaped'", "{{ 1 is escaped }}");
   expect_refused(ErrorKind::kUnsupported, "expected a function that tern has, found 'lipsum'", "{{ lipsum() }}");
   expect_refused(ErrorKind::kBadFile, "expected a value that has 'b', found 'a', which is not defined", "{{ a.b }}");
-  expect_refused(ErrorKind::kInvalidArgument, "the template refuses these messages: roles must\\x0Aalternate",
+  expect_refused(ErrorKind::kInvalidArgument, "the template refuses these messages: roles must\\x0aalternate",
                  "{{ raise_exception('roles must\\nalternate') }}");
   expect_refused(ErrorKind::kBadFile, "trim: expected at most 1 arguments, found 2", "{{ 'a'|trim('b', 'c') }}");
   expect_refused(ErrorKind::kBadFile, "replace: expected an argument 'new', found none", "{{ 'a'|replace('b') }}");
@@ -53,9 +53,13 @@ TEST(ChatHostile, UnusedBranchesMayAskForMore) {
 }
 
 TEST(ChatHostile, DeepTemplatesAreRefused) {
-  constexpr std::size_t kDeep = 100'000;
-  for (const std::string open : {"(", "[", "{1:", "a[", "f(", "not ", "-", "1 if ", "1|f(", "1 if 1 else "}) {
-    expect_refused(ErrorKind::kUnsupported, "levels within each other", "{{ " + repeat(open, kDeep));
+  constexpr std::size_t kDeep = 50'000;
+  const std::pair<const char*, const char*> kBrackets[] = {{"(", ")"},   {"[", "]"},  {"{1:", "}"},
+                                                           {"a[", "]"},  {"f(", ")"}, {"1|f(", ")"},
+                                                           {"not ", ""}, {"-", ""},   {"1 if 1 else ", ""}};
+  for (const auto& [open, close] : kBrackets) {
+    const std::string source = "{{ " + repeat(open, kDeep) + "1" + repeat(close, kDeep) + " }}";
+    expect_refused(ErrorKind::kUnsupported, "levels within each other", source);
   }
   for (const std::string open : {"{% if a %}", "{% for a in b %}", "{% set a %}", "{% macro a() %}"}) {
     expect_refused(ErrorKind::kUnsupported, "levels within each other", repeat(open, 10'000));

@@ -2,6 +2,7 @@
 
 #include "tern/batch.h"
 #include "tern/bench.h"
+#include "tern/chat.h"
 #include "tern/error.h"
 #include "tern/generate.h"
 #include "tern/machine.h"

@@ -15,11 +15,19 @@ namespace tern {
 /// Index into a model's vocabulary.
 using Token = std::int32_t;
 
+/// Bytes begin .. end - 1 of a text.
+struct TextRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
 struct EncodeOptions {
   /// Add what the model's file asks for: BOS before, EOS after.
   bool add_special = false;
   /// Recognise the text of control tokens. Only for trusted text (chat templates), never for what a user typed.
   bool parse_special = false;
+  /// Where a trusted text holds what a user typed, ascending: a control token that reaches in there stays text.
+  std::span<const TextRange> untrusted = {};
 };
 
 namespace text {
@@ -53,6 +61,7 @@ class Tokenizer {
   [[nodiscard]] std::size_t vocab_size() const noexcept;  ///< tokens in the file's list
   [[nodiscard]] std::optional<Token> bos() const noexcept;
   [[nodiscard]] std::optional<Token> eos() const noexcept;
+  [[nodiscard]] bool adds_bos() const noexcept;  ///< whether add_special puts BOS before a text
   /// True for every token that ends an answer (EOS, end of turn, ...).
   [[nodiscard]] bool is_stop(Token token) const noexcept;
   [[nodiscard]] bool is_control(Token token) const noexcept;

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "src/engine/chat_template.h"
 #include "src/engine/loaded_model.h"
 #include "src/weights/codec.h"
 
@@ -109,6 +110,8 @@ ModelSummary summarize(const LoadedModel& model) {
   describe_shape(model, s);
   describe_memory(model, s);
   describe_kernels(model, s);
+  const auto chat_template = find_chat_template(model.gguf.metadata);
+  if (chat_template && !chat_template->note.empty()) s.notes.push_back(chat_template->note);
   if (model.tokenizer) {
     const std::vector<std::string>& notes = model.tokenizer->notes();
     s.notes.insert(s.notes.end(), notes.begin(), notes.end());

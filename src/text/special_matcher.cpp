@@ -26,9 +26,13 @@ void SpecialMatcher::add(std::string_view text, SymbolId token, TokenType type) 
   if (here == kNoSymbol) here = token;  // the first of two equal texts stays
 }
 
-std::vector<SpecialMatcher::Match> SpecialMatcher::find_all(std::string_view text, bool parse_special) const {
+std::vector<SpecialMatcher::Match> SpecialMatcher::find_all(std::string_view text, bool parse_special,
+                                                            std::span<const TextRange> untrusted) const {
   std::vector<Match> matches;
   for (std::size_t begin = 0; begin < text.size(); ++begin) {
+    while (!untrusted.empty() && untrusted[0].end <= begin) untrusted = untrusted.subspan(1);
+    // Control tokens have to end before the next range that is not trusted.
+    const std::size_t trusted_end = !parse_special ? begin : untrusted.empty() ? text.size() : untrusted[0].begin;
     if (!can_begin_[static_cast<unsigned char>(text[begin])]) continue;
     std::uint64_t node = 0;
     for (std::size_t i = begin; i < text.size(); ++i) {
@@ -36,15 +40,16 @@ std::vector<SpecialMatcher::Match> SpecialMatcher::find_all(std::string_view tex
       if (child == nullptr) break;
       node = *child;
       const Node& ends = nodes_[node];
-      const SymbolId token = parse_special && ends.control != kNoSymbol ? ends.control : ends.user_defined;
+      const SymbolId token = i < trusted_end && ends.control != kNoSymbol ? ends.control : ends.user_defined;
       if (token != kNoSymbol) matches.push_back({begin, i + 1 - begin, token});
     }
   }
   return matches;
 }
 
-std::vector<SpecialMatcher::Part> SpecialMatcher::partition(std::string_view text, bool parse_special) const {
-  std::vector<Match> matches = find_all(text, parse_special);
+std::vector<SpecialMatcher::Part> SpecialMatcher::partition(std::string_view text, bool parse_special,
+                                                            std::span<const TextRange> untrusted) const {
+  std::vector<Match> matches = find_all(text, parse_special, untrusted);
   std::vector<Match> chosen;
   if (!matches.empty()) {
     std::stable_sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.size > b.size; });

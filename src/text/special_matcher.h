@@ -3,11 +3,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "src/text/flat_map.h"
 #include "src/text/vocabulary.h"
+#include "tern/tokenizer.h"
 
 namespace tern::text {
 
@@ -28,8 +30,10 @@ class SpecialMatcher {
   explicit SpecialMatcher(const Vocabulary& vocabulary);
 
   /// Cuts `text` at its special tokens; longer ones go first, then those further left. The parts cover the text and
-  /// none is empty. Control and unknown tokens are only seen with `parse_special`.
-  [[nodiscard]] std::vector<Part> partition(std::string_view text, bool parse_special) const;
+  /// none is empty. Control and unknown tokens are only seen with `parse_special`, and never where they overlap one of
+  /// the `untrusted` ranges (ascending).
+  [[nodiscard]] std::vector<Part> partition(std::string_view text, bool parse_special,
+                                            std::span<const TextRange> untrusted = {}) const;
 
  private:
   struct Node {
@@ -43,7 +47,8 @@ class SpecialMatcher {
   };
 
   void add(std::string_view text, SymbolId token, TokenType type);
-  [[nodiscard]] std::vector<Match> find_all(std::string_view text, bool parse_special) const;
+  [[nodiscard]] std::vector<Match> find_all(std::string_view text, bool parse_special,
+                                            std::span<const TextRange> untrusted) const;
 
   std::array<bool, 256> can_begin_{};  // by first byte, since most positions of a text start no special token
   std::vector<Node> nodes_{1};         // a trie; nodes_[0] is its root

@@ -42,12 +42,12 @@ std::vector<Token> Tokenizer::encode(std::string_view text, const EncodeOptions&
          text.size());
   }
   const text::SpecialTokens& special = impl_->parts().special;
-  const auto parts = impl_->parts().matcher.partition(text, options.parse_special);
+  const auto parts = impl_->parts().matcher.partition(text, options.parse_special, options.untrusted);
   std::vector<Token> tokens;
   // A chat template that spells BOS out must not give it twice.
   const bool begins_with_bos =
       special.bos && !parts.empty() && parts[0].token == static_cast<text::SymbolId>(*special.bos);
-  if (options.add_special && special.add_bos && special.bos && !begins_with_bos) tokens.push_back(*special.bos);
+  if (options.add_special && adds_bos() && !begins_with_bos) tokens.push_back(*special.bos);
   for (const auto& part : parts) {
     if (part.token == text::kNoSymbol) {
       impl_->encode_part(part.text, tokens);
@@ -80,6 +80,7 @@ std::string Tokenizer::piece(Token token, bool special) const {
 std::size_t Tokenizer::vocab_size() const noexcept { return impl_->parts().vocabulary.n_tokens(); }
 std::optional<Token> Tokenizer::bos() const noexcept { return impl_->parts().special.bos; }
 std::optional<Token> Tokenizer::eos() const noexcept { return impl_->parts().special.eos; }
+bool Tokenizer::adds_bos() const noexcept { return impl_->parts().special.add_bos && bos(); }
 
 bool Tokenizer::is_stop(Token token) const noexcept {
   const std::vector<Token>& stops = impl_->parts().special.stops;

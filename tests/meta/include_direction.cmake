@@ -9,6 +9,7 @@ set(rules
     "src/format|src/format/,src/base/,tern/error.h"
     "src/weights|src/weights/,src/format/,src/base/,kernels/,tern/"
     "src/text|src/text/,src/format/,src/base/,tern/"
+    "src/chat|src/chat/,src/text/utf8.h,src/base/,tern/"
     "src/sampling|src/sampling/,src/base/,tern/"
     "src/nn|src/nn/,src/weights/,src/format/,src/base/,kernels/,tern/"
     "src/architectures|src/architectures/,src/nn/,src/weights/,src/format/,src/base/,kernels/,tern/"

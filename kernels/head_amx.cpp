@@ -111,17 +111,37 @@ struct LogitsTile {
   std::size_t token, n_tokens;
 };
 
+/// One row's logits of 16 tokens. offsets, steps: (16)
+inline __m512 logits_of(const SliceSums& sums, std::size_t row, double scale, const double* offsets,
+                        const double* steps) {
+  // Whole numbers below 2^53: exact.
+  const auto eight = [&](std::size_t t) {
+    const auto load = [&](const std::int32_t* p) {
+      return _mm512_cvtepi32_pd(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+    };
+    const __m512d high = _mm512_mul_pd(load(sums.high[row] + t), _mm512_set1_pd(128.0));
+    const __m512d sum = _mm512_sub_pd(_mm512_add_pd(high, load(sums.low[row] + t)), _mm512_load_pd(offsets + t));
+    return _mm512_cvtpd_ps(_mm512_mul_pd(sum, _mm512_mul_pd(_mm512_set1_pd(scale), _mm512_load_pd(steps + t))));
+  };
+  return _mm512_insertf32x8(_mm512_castps256_ps512(eight(0)), eight(8), 1);
+}
+
 void store_logits(const HeadProduct& p, const LogitsTile& tile, const std::uint8_t* group, const SliceSums& sums) {
+  alignas(64) double offsets[kGroup] = {};
+  alignas(64) double steps[kGroup] = {};
   for (std::size_t t = 0; t < tile.n_tokens; ++t) {
     HiddenHeader header;
     std::memcpy(&header, group + t * sizeof header, sizeof header);
-    const auto offset = static_cast<double>(header.offset);
+    offsets[t] = static_cast<double>(header.offset);
+    steps[t] = header.step;
+  }
+  alignas(64) float logits[kSliceRows][kGroup];
+  for (std::size_t r = 0; r < tile.n_rows; ++r) {
+    _mm512_store_ps(logits[r], logits_of(sums, r, p.scales[tile.row + r], offsets, steps));
+  }
+  for (std::size_t t = 0; t < tile.n_tokens; ++t) {
     float* y = p.y + (tile.token + t) * p.y_stride + tile.row;
-    for (std::size_t r = 0; r < tile.n_rows; ++r) {
-      // Whole numbers below 2^53: exact.
-      const double sum = 128.0 * sums.high[r][t] + sums.low[r][t] - offset;
-      y[r] = static_cast<float>(sum * (double{p.scales[tile.row + r]} * header.step));
-    }
+    for (std::size_t r = 0; r < tile.n_rows; ++r) y[r] = logits[r][t];
   }
 }
 

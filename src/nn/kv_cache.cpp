@@ -24,6 +24,7 @@ std::optional<std::uint64_t> total_bytes(const KvShape& shape, std::size_t row_b
   return bytes;
 }
 
+/// Puts (head_dim) elements into every 16th place.
 template <typename Element>
 void spread(const std::uint8_t* key, std::size_t head_dim, std::uint8_t* to) {
   for (std::size_t d = 0; d < head_dim; ++d) {
@@ -34,13 +35,17 @@ void spread(const std::uint8_t* key, std::size_t head_dim, std::uint8_t* to) {
 }  // namespace
 
 KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
+  if (type == KvType::kInt8 && shape.head_dim > kernels::kAttentionMaxHeadDim) {
+    fail(ErrorKind::kInvalidArgument, "heads of {} elements: expected at most {} for keys and values of 8 bits",
+         shape.head_dim, kernels::kAttentionMaxHeadDim);
+  }
   try {
     // In the first place a bound for everything below: no product after this line overflows.
     const std::optional<std::uint64_t> bytes = total_bytes(shape, value_dim() * sizeof(float));
     if (!bytes || *bytes > kMaxBytes) throw std::bad_alloc();
     capacity_ = (shape.n_positions + kLanes - 1) / kLanes * kLanes;
     const std::size_t n_rows = row(shape.n_layers, 0);
-    keys_ = HugeBuffer(n_rows * shape.head_dim * element_bytes());
+    keys_ = HugeBuffer(n_rows * key_dim() * element_bytes());
     values_ = HugeBuffer(n_rows * value_dim() * element_bytes());
     if (type == KvType::kInt8) {
       key_scales_ = AlignedBuffer<float>(n_rows);
@@ -53,29 +58,31 @@ KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
   }
 }
 
-/// Converts (head_dim) elements; returns the real value of one step of a code.
-float KvCache::store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const {
-  if (type_ == KvType::kInt8) {
-    return static_cast<float>(floats.quantize(row, shape_.head_dim, reinterpret_cast<std::int8_t*>(to)));
-  }
+void KvCache::store_floats(const kernels::FloatKernels& floats, std::size_t at, const float* key, const float* value) {
+  std::uint8_t* value_row = values_.span().data() + at * value_dim() * element_bytes();
+  std::uint8_t* key_block = keys_.span().data() + (at - at % kLanes) * key_dim() * element_bytes();
+  std::uint8_t* key_column = key_block + at % kLanes * element_bytes();
   if (type_ == KvType::kF16) {
-    floats.f32_to_f16(row, shape_.head_dim, reinterpret_cast<std::uint16_t*>(to));
+    auto* halves = reinterpret_cast<std::uint16_t*>(value_row);
+    floats.f32_to_f16(key, shape_.head_dim, halves);  // the place of the values serves as scratch
+    spread<std::uint16_t>(value_row, shape_.head_dim, key_column);
+    floats.f32_to_f16(value, shape_.head_dim, halves);
   } else {
-    std::memcpy(to, row, shape_.head_dim * sizeof(float));
+    spread<float>(reinterpret_cast<const std::uint8_t*>(key), shape_.head_dim, key_column);
+    std::memcpy(value_row, value, shape_.head_dim * sizeof(float));
   }
-  return 1.0f;
 }
 
-/// Puts (head_dim) elements into every 16th place.
-void KvCache::spread_key(const std::uint8_t* key, std::uint8_t* to) const {
-  switch (type_) {
-    case KvType::kF16:
-      return spread<std::uint16_t>(key, shape_.head_dim, to);
-    case KvType::kF32:
-      return spread<float>(key, shape_.head_dim, to);
-    case KvType::kInt8:
-      return spread<std::int8_t>(key, shape_.head_dim, to);
+void KvCache::store_codes(const kernels::FloatKernels& floats, std::size_t at, const float* key, const float* value) {
+  std::int8_t codes[kernels::kAttentionMaxHeadDim];
+  key_scales_.data()[at] = static_cast<float>(floats.quantize(key, shape_.head_dim, codes));
+  std::uint8_t* block = keys_.span().data() + (at - at % kLanes) * key_dim();
+  for (std::size_t d = 0; d < shape_.head_dim; ++d) {
+    block[(d / 2 * kLanes + at % kLanes) * 2 + d % 2] = static_cast<std::uint8_t>(codes[d]);
   }
+  value_scales_.data()[at] = static_cast<float>(floats.quantize(value, shape_.head_dim, codes));
+  std::uint8_t* pair = values_.span().data() + (at - at % 2) * value_dim();
+  for (std::size_t d = 0; d < shape_.head_dim; ++d) pair[2 * d + at % 2] = static_cast<std::uint8_t>(codes[d]);
 }
 
 void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
@@ -83,15 +90,12 @@ void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std:
   TERN_DCHECK(layer < shape_.n_layers && position < shape_.n_positions);
   for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
     const std::size_t at = row(layer, head) + position;
-    std::uint8_t* value_row = values_.span().data() + at * value_dim() * element_bytes();
-    std::uint8_t* key_block = keys_.span().data() + (at - at % kLanes) * shape_.head_dim * element_bytes();
-    // The place of the values serves as scratch for the converted key.
-    const float key_scale = store_row(floats, key + head * shape_.head_dim, value_row);
-    spread_key(value_row, key_block + at % kLanes * element_bytes());
-    const float value_scale = store_row(floats, value + head * shape_.head_dim, value_row);
+    const float* head_key = key + head * shape_.head_dim;
+    const float* head_value = value + head * shape_.head_dim;
     if (type_ == KvType::kInt8) {
-      key_scales_.data()[at] = key_scale;
-      value_scales_.data()[at] = value_scale;
+      store_codes(floats, at, head_key, head_value);
+    } else {
+      store_floats(floats, at, head_key, head_value);
     }
   }
 }

@@ -7,7 +7,9 @@ namespace tern::kernels {
 namespace {
 
 struct Avx512VnniPairs : Avx512Pairs {
-  static void add(Sums& sums, Codes codes, Factors factors) { sums = _mm512_dpwssd_epi32(sums, codes, factors); }
+  static void add(Sums& sums, Codes codes, Factors factors) {
+    sums = in_register(_mm512_dpwssd_epi32(sums, codes, factors));
+  }
 };
 
 }  // namespace

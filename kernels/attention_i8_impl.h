@@ -42,35 +42,44 @@ struct AttentionI8 {
     std::size_t group_stride;
   };
 
-  /// What the next phase of this or the next chunk reads, asked for while this one computes.
+  /// What the next phase of this or the next chunk reads, asked for while this one computes: as kRuns streams side by
+  /// side, of which memory gives more than of one.
   struct Ahead {
+    static constexpr std::size_t kRuns = 8;
     const std::uint8_t* p;
-    bool wanted;
+    std::size_t run;  // bytes from one run to the next
+    std::size_t turn = 0;
 
-    /// As many bytes as a step of a product reads.
+    Ahead(const std::uint8_t* begin, std::size_t bytes) : p(begin), run(bytes / kRuns) {}
+
+    /// As much as a step of a product reads, at least a line.
     template <std::size_t n_groups>
     void prefetch() {
-      for (std::size_t i = 0; i < n_groups * kPairBytes; i += kCacheLine) __builtin_prefetch(p + i, 0, 2);
-      p += n_groups * kPairBytes;
+      constexpr std::size_t kLines = (n_groups * kPairBytes + kCacheLine - 1) / kCacheLine;
+      static_assert(kRuns % kLines == 0);
+      for_constants<kLines>([&](auto) {
+        __builtin_prefetch(p, 0, 2);
+        p += run;
+      });
+      turn += kLines;
+      if (turn % kRuns == 0) p -= kRuns * run - kCacheLine;
     }
   };
 
-  /// The larger of a and b; b where a is NaN.
-  static Lanes larger(const Lanes& a, const Lanes& b) {
-    return map<Isa>([](Floats x, Floats y) { return Isa::larger(x, y); }, a, b);
-  }
+  static Lanes larger(const Lanes& a, const Lanes& b) { return FloatImpl::larger(a, b); }
   static Lanes smaller(const Lanes& a, const Lanes& b) {
     return map<Isa>([](Floats x, Floats y) { return Isa::smaller(x, y); }, a, b);
   }
 
   /// body(r, g, sum over k < n_pairs of the pairs left(r, k) * right(g, k)), for rows and groups of a tile.
   template <std::size_t n_rows, std::size_t n_groups, typename Body>
-  static void for_products(const std::int16_t* left, std::size_t stride, Right right, std::size_t n_pairs, Ahead ahead,
+  static void for_products(const std::int16_t* left, std::size_t stride, Right right, std::size_t n_pairs, Ahead& asked,
                            const Body& body) {
     Sums sums[n_rows][n_groups];
     for_constants<n_rows>([&](auto r) { for_constants<n_groups>([&](auto g) { sums[r][g] = Pairs::zero(); }); });
+    Ahead ahead = asked;  // in registers
     for (std::size_t k = 0; k < n_pairs; ++k) {
-      if (ahead.wanted) ahead.template prefetch<n_groups>();
+      ahead.template prefetch<n_groups>();
       typename Pairs::Codes codes[n_groups];
       for_constants<n_groups>([&](auto g) { codes[g] = Pairs::load(right.p + g * right.group_stride); });
       for_constants<n_rows>([&](auto r) {
@@ -80,42 +89,52 @@ struct AttentionI8 {
       left += 2;
       right.p += right.step;
     }
+    asked = ahead;
     for_constants<n_rows>(
         [&](auto r) { for_constants<n_groups>([&](auto g) { body(r, g, Pairs::to_floats(sums[r][g])); }); });
   }
 
-  /// Integers of a query, zeros up to value_dim; returns the value of one step.
-  static float round_query(const float* query, std::size_t head_dim, std::int16_t* integers) {
-    Lanes largest = broadcast<Isa>(kAttentionQuantFloor);
+  /// Integers of n_rows queries, zeros up to value_dim.
+  template <std::size_t n_rows>
+  static void round_queries(Rows& rows, std::size_t row) {
+    const std::size_t head_dim = rows.in.head_dim;
+    const float* const* queries = rows.in.queries + row;
+    Lanes largest[n_rows], scale[n_rows];
+    for_constants<n_rows>([&](auto r) { largest[r] = broadcast<Isa>(kAttentionQuantFloor); });
     for_each_group(head_dim, [&](std::size_t i, auto lanes) {
-      const Lanes x = load<Isa>(query + i, lanes, 0.0f);
-      largest = larger(map<Isa>([](Floats v) { return xsimd::abs(v); }, x), largest);
+      for_constants<n_rows>([&](auto r) {
+        const Lanes x = load<Isa>(queries[r] + i, lanes, 0.0f);
+        largest[r] = larger(map<Isa>([](Floats v) { return xsimd::abs(v); }, x), largest[r]);
+      });
     });
-    float max = max_lane(largest);
-    max = max < kMaxFloat ? max : kMaxFloat;
     const auto limit = static_cast<float>(attention_max_query(head_dim));
-    const Lanes scale = broadcast<Isa>(limit / max);
-    for_each_group(head_dim, [&](std::size_t i, auto lanes) {
-      const auto or_zero = [](Floats v) { return xsimd::select(v == v, v, Floats(0.0f)); };
-      const Lanes x = map<Isa>(or_zero, load<Isa>(query + i, lanes, 0.0f)) * scale;
-      Pairs::to_i16(larger(smaller(x, broadcast<Isa>(limit)), broadcast<Isa>(-limit)), integers + i);
+    for_constants<n_rows>([&](auto r) {
+      float max = max_lane(largest[r]);
+      max = max < kMaxFloat ? max : kMaxFloat;
+      scale[r] = broadcast<Isa>(limit / max);
+      rows.values[row + r] = max / limit * rows.in.scale;
     });
-    return max / limit;
+    for_each_group(head_dim, [&](std::size_t i, auto lanes) {
+      for_constants<n_rows>([&](auto r) {
+        const auto or_zero = [](Floats v) { return xsimd::select(v == v, v, Floats(0.0f)); };
+        const Lanes x = map<Isa>(or_zero, load<Isa>(queries[r] + i, lanes, 0.0f)) * scale[r];
+        const Lanes bounded = larger(smaller(x, broadcast<Isa>(limit)), broadcast<Isa>(-limit));
+        Pairs::to_i16(bounded, rows.integers + (row + r) * rows.stride + i);
+      });
+    });
   }
 
-  /// in.scratch[r][j] = scores of all positions that any row sees, in whole blocks.
+  /// Scores of all positions that any row sees, in whole blocks, into the place of the weights.
   static void score(Rows& rows) {
     const AttentionTile& in = rows.in;
-    for (std::size_t r = 0; r < rows_covered<Pairs::kTileRows>(in.n_rows); ++r) {
-      rows.values[r] = round_query(in.queries[r], in.head_dim, rows.integers + r * rows.stride) * in.scale;
-    }
     const std::size_t block_size = i8_key_dim(in.head_dim) * kLanes;  // bytes
     const auto* keys = reinterpret_cast<const std::int8_t*>(in.keys);
-    const std::size_t n_blocks = (rows.n_seen + kLanes - 1) / kLanes;
+    const std::size_t n_blocks = FloatImpl::round_up(rows.n_seen) / kLanes;
+    Ahead values(in.values, rows.n_seen * value_dim(in.head_dim));
     cover_rows<Pairs::kTileRows>(0, in.n_rows, [&](std::size_t row, auto n_rows) {
+      round_queries<n_rows>(rows, row);
       cover_groups<groups_for(n_rows, Pairs::kTileGroups)>(n_blocks, [&](std::size_t block, auto n_groups) {
         const Right right{keys + block * block_size, kPairBytes, block_size};
-        const Ahead values{in.values + block * kLanes * value_dim(in.head_dim), row == 0};
         for_products<n_rows, n_groups>(
             rows.integers + row * rows.stride, rows.stride, right, block_size / kPairBytes, values,
             [&](std::size_t r, std::size_t g, const Lanes& sums) {
@@ -127,26 +146,30 @@ struct AttentionI8 {
     });
   }
 
-  /// Integers of the exponentials of a row times the scales of the values; zeros for what only other rows see.
+  /// Integers of the exponentials of n_rows rows, times the scales of the values.
+  template <std::size_t n_rows>
   static void round_weights(Rows& rows, std::size_t row) {
-    const AttentionTile& in = rows.in;
-    const float* exps = FloatImpl::weights_of(in, row);
-    std::int16_t* integers = rows.integers + row * rows.stride;
-    const std::size_t end = row < in.n_rows ? in.n_visible[row] : 0;
-    const auto weights = [&](std::size_t j) {
-      return load<Isa>(exps + j, Whole{}) * load<Isa>(in.value_scales + j, Whole{});
+    const float* exps = FloatImpl::weights_of(rows.in, row);
+    const auto weights = [&](std::size_t r, std::size_t j) {
+      return load<Isa>(exps + r * kAttentionChunk + j, Whole{}) * load<Isa>(rows.in.value_scales + j, Whole{});
     };
-    Lanes largest = broadcast<Isa>(kAttentionQuantFloor);
-    for (std::size_t j = 0; j < end; j += kLanes) largest = larger(weights(j), largest);
-    const float max = max_lane(largest);
-    const auto limit = static_cast<float>(kAttentionMaxWeight);
-    const Lanes scale = broadcast<Isa>(limit / max);
+    Lanes largest[n_rows], scale[n_rows];
+    for_constants<n_rows>([&](auto r) { largest[r] = broadcast<Isa>(kAttentionQuantFloor); });
     for (std::size_t j = 0; j < rows.n_seen; j += kLanes) {
-      // NaN as 0. The largest weight may come out a little above the limit.
-      const Lanes scaled = j < end ? larger(weights(j) * scale, broadcast<Isa>(0.0f)) : broadcast<Isa>(0.0f);
-      Pairs::to_i16(smaller(scaled, broadcast<Isa>(limit)), integers + j);
+      for_constants<n_rows>([&](auto r) { largest[r] = larger(weights(r, j), largest[r]); });
     }
-    rows.values[row] = max / limit;
+    constexpr auto kLimit = static_cast<float>(kAttentionMaxWeight);
+    for_constants<n_rows>([&](auto r) {
+      const float max = max_lane(largest[r]);
+      scale[r] = broadcast<Isa>(kLimit / max);
+      rows.values[row + r] = max / kLimit;
+    });
+    for (std::size_t j = 0; j < rows.n_seen; j += kLanes) {
+      for_constants<n_rows>([&](auto r) {
+        const Lanes bounded = larger(weights(r, j) * scale[r], broadcast<Isa>(0.0f));  // NaN as 0
+        Pairs::to_i16(bounded, rows.integers + (row + r) * rows.stride + j);
+      });
+    }
   }
 
   /// Results of all rows, from all positions that any row sees.
@@ -155,13 +178,14 @@ struct AttentionI8 {
     const std::size_t n_columns = value_dim(in.head_dim);
     const std::size_t n_pairs = (rows.n_seen + 1) / 2;
     const auto* values = reinterpret_cast<const std::int8_t*>(in.values);
-    // The keys of the next chunk, if this thread takes it, lie right after those of this one.
-    const std::uint8_t* next_keys = in.keys + kAttentionChunk * i8_key_dim(in.head_dim);
+    // The keys of the next chunk, if there is one and this thread takes it, lie right after those of this one.
+    const std::size_t chunk_size = kAttentionChunk * i8_key_dim(in.head_dim);  // bytes
+    const bool is_whole = rows.n_seen == kAttentionChunk;
+    Ahead next_keys(is_whole ? in.keys + chunk_size : in.values, is_whole ? chunk_size : 0);
     cover_rows<Pairs::kTileRows>(0, in.n_rows, [&](std::size_t row, auto n_rows) {
       cover_groups<groups_for(n_rows, Pairs::kTileGroups)>(n_columns / kLanes, [&](std::size_t group, auto n_groups) {
         const Right right{values + group * kPairBytes, 2 * n_columns, kPairBytes};
-        const Ahead next{next_keys + group * kPairBytes * n_pairs, row == 0 && rows.n_seen == kAttentionChunk};
-        for_products<n_rows, n_groups>(rows.integers + row * rows.stride, rows.stride, right, n_pairs, next,
+        for_products<n_rows, n_groups>(rows.integers + row * rows.stride, rows.stride, right, n_pairs, next_keys,
                                        [&](std::size_t r, std::size_t g, const Lanes& sums) {
                                          store(in.part.values + (row + r) * n_columns + (group + g) * kLanes, Whole{},
                                                sums * broadcast<Isa>(rows.values[row + r]));
@@ -175,10 +199,10 @@ struct AttentionI8 {
     Rows rows{in, integers, value_dim(in.head_dim), {}, in.n_visible[in.n_rows - 1]};
     score(rows);
     rows.stride = kAttentionChunk;
-    for (std::size_t row = 0; row < rows_covered<Pairs::kTileRows>(in.n_rows); ++row) {
-      if (row < in.n_rows && in.n_visible[row] > 0) FloatImpl::weigh(in, row);
-      round_weights(rows, row);
-    }
+    cover_rows<Pairs::kTileRows>(0, in.n_rows, [&](std::size_t row, auto n_rows) {
+      FloatImpl::template weigh<n_rows>(in, row);
+      round_weights<n_rows>(rows, row);
+    });
     mix(rows);
   }
 };

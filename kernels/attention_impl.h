@@ -23,6 +23,13 @@ struct AttentionImpl {
     return map<Isa>([](Floats x, Floats y, Floats z) { return Isa::fma(x, y, z); }, a, b, c);
   }
 
+  /// The larger of a and b; b where a is NaN.
+  static Lanes larger(const Lanes& a, const Lanes& b) {
+    return map<Isa>([](Floats x, Floats y) { return Isa::larger(x, y); }, a, b);
+  }
+
+  static constexpr std::size_t round_up(std::size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
   /// Factors of rows: factor k of a row is at k * kStep + row * kRowStride.
   struct Queries {
     static constexpr std::size_t kStep = kAttentionRows;
@@ -91,7 +98,7 @@ struct AttentionImpl {
   /// weights[r][j] = queries[r] . keys[j] for all positions that any row sees, in whole blocks.
   template <typename Element>
   static void score(const AttentionTile& in) {
-    const std::size_t n_blocks = (in.n_visible[in.n_rows - 1] + kLanes - 1) / kLanes;
+    const std::size_t n_blocks = round_up(in.n_visible[in.n_rows - 1]) / kLanes;
     const std::size_t block_size = in.head_dim * kLanes;  // elements
     const Element* keys = reinterpret_cast<const Element*>(in.keys);
     for (std::size_t r = 0; r < rows_covered<Isa::kTileRows>(in.n_rows); ++r) {
@@ -116,6 +123,16 @@ struct AttentionImpl {
     }
   }
 
+  static void scale_scores(const AttentionTile& in, std::size_t row, std::size_t n_rows) {
+    const std::size_t end = round_up(in.n_visible[in.n_rows - 1]);
+    for (std::size_t r = row; r < row + n_rows; ++r) {
+      float* scores = weights_of(in, r);
+      for (std::size_t i = 0; i < end; i += kLanes) {
+        store(scores + i, Whole{}, load<Isa>(scores + i, Whole{}) * broadcast<Isa>(in.scale));
+      }
+    }
+  }
+
   /// exp(x) for x <= 0, as the contract says; NaN gives NaN.
   static Floats weight(Floats x) {
     using C = ExpConstants;
@@ -136,36 +153,41 @@ struct AttentionImpl {
     return xsimd::select(x < floor, Floats(0.0f), exp_r * xsimd::bitwise_cast<Floats>(power));
   }
 
-  /// Gives the lanes past the first n of a group of scores the weight 0.
-  static void hide_from(std::size_t n, float* scores) {
-    static constexpr float kIndex[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const Floats end(static_cast<float>(n));
-    const auto hide = [&](Floats score, Floats index) {
-      return xsimd::select(index < end, score, Floats(-__builtin_inff()));
-    };
-    store(scores, Whole{}, map<Isa>(hide, load<Isa>(scores, Whole{}), load<Isa>(kIndex, Whole{})));
+  /// Gives scores n .. end - 1 the weight 0.
+  static void hide_from(std::size_t n, std::size_t end, float* scores) {
+    for (; n < end && n % kLanes != 0; ++n) scores[n] = -__builtin_inff();
+    for (; n < end; n += kLanes) store(scores + n, Whole{}, broadcast<Isa>(-__builtin_inff()));
   }
 
-  /// Scores of a row to weights: exp(score - max). A group that the row sees only a part of gets zeros.
+  /// Scores of n_rows rows to weights, exp(score - max), for all positions that any row sees, in whole blocks; what a
+  /// row does not see gets 0. Side by side, since a row alone would wait for its maximum and its sum.
+  template <std::size_t n_rows>
   static void weigh(const AttentionTile& in, std::size_t row) {
-    const std::size_t n = in.n_visible[row];
-    const std::size_t end = (n + kLanes - 1) / kLanes * kLanes;
+    const std::size_t end = round_up(in.n_visible[in.n_rows - 1]);
     float* weights = weights_of(in, row);
-    if (n % kLanes != 0) hide_from(n % kLanes, weights + end - kLanes);
-    Lanes best = broadcast<Isa>(-__builtin_inff());
+    Lanes best[n_rows], sums[n_rows];
+    for_constants<n_rows>([&](auto r) {
+      hide_from(row + r < in.n_rows ? in.n_visible[row + r] : end, end, weights_of(in, row + r));
+      best[r] = broadcast<Isa>(-__builtin_inff());
+      sums[r] = broadcast<Isa>(0.0f);
+    });
     for (std::size_t i = 0; i < end; i += kLanes) {
-      best = map<Isa>([](Floats v, Floats so_far) { return Isa::larger(v, so_far); }, load<Isa>(weights + i, Whole{}),
-                      best);
+      for_constants<n_rows>(
+          [&](auto r) { best[r] = larger(load<Isa>(weights + r * kAttentionChunk + i, Whole{}), best[r]); });
     }
-    in.part.max[row] = max_lane(best);
-    const Lanes largest = broadcast<Isa>(in.part.max[row]);
-    Lanes sums = broadcast<Isa>(0.0f);
+    for_constants<n_rows>([&](auto r) {
+      in.part.max[row + r] = max_lane(best[r]);
+      best[r] = broadcast<Isa>(in.part.max[row + r]);
+    });
     for (std::size_t i = 0; i < end; i += kLanes) {
-      const Lanes exps = map<Isa>(weight, load<Isa>(weights + i, Whole{}) - largest);
-      sums = sums + exps;
-      store(weights + i, Whole{}, exps);
+      for_constants<n_rows>([&](auto r) {
+        float* scores = weights + r * kAttentionChunk + i;
+        const Lanes exps = map<Isa>(weight, load<Isa>(scores, Whole{}) - best[r]);
+        sums[r] = sums[r] + exps;
+        store(scores, Whole{}, exps);
+      });
     }
-    in.part.sum[row] = Isa::sum(sums);
+    for_constants<n_rows>([&](auto r) { in.part.sum[row + r] = Isa::sum(sums[r]); });
   }
 
   /// values[r][d] = sum over j of weights[r][j] * values[j][d]. Segments that all rows see whole are read once for all
@@ -206,20 +228,13 @@ struct AttentionImpl {
     });
   }
 
-  static void scale_scores(const AttentionTile& in, std::size_t row) {
-    float* scores = weights_of(in, row);
-    for (std::size_t i = 0; i < in.n_visible[row]; i += kLanes) {
-      store(scores + i, Whole{}, load<Isa>(scores + i, Whole{}) * broadcast<Isa>(in.scale));
-    }
-  }
-
   template <typename Element>
   static void attend(const AttentionTile& in) {
     score<Element>(in);
-    for (std::size_t row = 0; row < in.n_rows; ++row) {
-      scale_scores(in, row);
-      weigh(in, row);
-    }
+    cover_rows<Isa::kTileRows>(0, in.n_rows, [&](std::size_t row, auto n_rows) {
+      scale_scores(in, row, n_rows);
+      weigh<n_rows>(in, row);
+    });
     mix<Element>(in);
   }
 

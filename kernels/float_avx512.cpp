@@ -10,7 +10,7 @@ namespace {
 
 struct Avx512MaddPairs : Avx512Pairs {
   static void add(Sums& sums, Codes codes, Factors factors) {
-    sums = _mm512_add_epi32(sums, _mm512_madd_epi16(codes, factors));
+    sums = in_register(_mm512_add_epi32(sums, _mm512_madd_epi16(codes, factors)));
   }
 };
 

@@ -50,9 +50,14 @@ struct Avx512Pairs {
   using Sums = __m512i;
 
   static Codes load(const std::int8_t* p) {
-    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return in_register(_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
   }
   static Factors broadcast(const std::int16_t* p) { return _mm512_set1_epi32(load_pair(p)); }
+  /// Has a value computed here, once: compilers would load it again for every use, or keep old and new sums and copy.
+  static __m512i in_register(__m512i v) {
+    asm("" : "+v"(v));
+    return v;
+  }
   static Sums zero() { return _mm512_setzero_si512(); }
   static Group<Avx512> to_floats(Sums sums) { return {{_mm512_cvtepi32_ps(sums)}}; }
   static void to_i16(const Group<Avx512>& group, std::int16_t* p) {

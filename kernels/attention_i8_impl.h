@@ -7,13 +7,13 @@
 
 /// Attention over keys and values of 8 bits, for any instruction set that has the vocabulary of attention_impl.h and a
 /// struct with
-///   Codes, load(p)           16 pairs of codes, from 32 bytes
-///   Factors, broadcast(p)    a pair of 16-bit integers, for all lanes
-///   Sums, zero()             16 lanes of 32-bit integers
-///   add(sums, codes, factors)   adds both products of lane i's pair to lane i
-///   to_floats(sums)          a group
-///   to_i16(group, p)         16 floats in [-32767, 32767] to integers, to nearest even
-///   kTileRows, kTileGroups   as in attention_impl.h
+///   Codes, load(p)             16 pairs of codes, from 32 bytes
+///   Factors, broadcast(p)      a pair of 16-bit integers, for all lanes
+///   Sums, zero()               16 lanes of 32-bit integers
+///   add(sums, codes, factors)  adds both products of lane i's pair to lane i
+///   to_floats(sums)            a group
+///   to_i16(group, p)           16 floats in [-32767, 32767] to integers, to nearest even
+///   kTileRows, kTileGroups     as in attention_impl.h
 namespace tern::kernels {
 namespace {
 
@@ -47,22 +47,23 @@ struct AttentionI8 {
   struct Ahead {
     static constexpr std::size_t kRuns = 8;
     const std::uint8_t* p;
-    std::size_t run;  // bytes from one run to the next
-    std::size_t turn = 0;
+    std::size_t n_lines;
+    std::size_t run;       // bytes from one run to the next
+    std::size_t done = 0;  // lines
 
-    Ahead(const std::uint8_t* begin, std::size_t bytes) : p(begin), run(bytes / kRuns) {}
+    Ahead(const std::uint8_t* begin, std::size_t bytes) : p(begin), n_lines(bytes / kCacheLine), run(bytes / kRuns) {}
 
-    /// As much as a step of a product reads, at least a line.
+    /// As much as a step of a product reads, at least a line: of one run after the other, and again from the first.
     template <std::size_t n_groups>
     void prefetch() {
       constexpr std::size_t kLines = (n_groups * kPairBytes + kCacheLine - 1) / kCacheLine;
-      static_assert(kRuns % kLines == 0);
+      if (done >= n_lines) return;
       for_constants<kLines>([&](auto) {
         __builtin_prefetch(p, 0, 2);
         p += run;
       });
-      turn += kLines;
-      if (turn % kRuns == 0) p -= kRuns * run - kCacheLine;
+      done += kLines;
+      if (done % kRuns < kLines) p -= kRuns * run - kCacheLine;
     }
   };
 
@@ -180,8 +181,7 @@ struct AttentionI8 {
     const auto* values = reinterpret_cast<const std::int8_t*>(in.values);
     // The keys of the next chunk, if there is one and this thread takes it, lie right after those of this one.
     const std::size_t chunk_size = kAttentionChunk * i8_key_dim(in.head_dim);  // bytes
-    const bool is_whole = rows.n_seen == kAttentionChunk;
-    Ahead next_keys(is_whole ? in.keys + chunk_size : in.values, is_whole ? chunk_size : 0);
+    Ahead next_keys(in.keys + chunk_size, rows.n_seen == kAttentionChunk ? chunk_size : 0);
     cover_rows<Pairs::kTileRows>(0, in.n_rows, [&](std::size_t row, auto n_rows) {
       cover_groups<groups_for(n_rows, Pairs::kTileGroups)>(n_columns / kLanes, [&](std::size_t group, auto n_groups) {
         const Right right{values + group * kPairBytes, 2 * n_columns, kPairBytes};

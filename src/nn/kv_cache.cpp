@@ -74,15 +74,14 @@ void KvCache::store_floats(const kernels::FloatKernels& floats, std::size_t at, 
 }
 
 void KvCache::store_codes(const kernels::FloatKernels& floats, std::size_t at, const float* key, const float* value) {
-  std::int8_t codes[kernels::kAttentionMaxHeadDim];
+  std::int8_t codes[kernels::kAttentionMaxHeadDim + 1];
   key_scales_.data()[at] = static_cast<float>(floats.quantize(key, shape_.head_dim, codes));
-  std::uint8_t* block = keys_.span().data() + (at - at % kLanes) * key_dim();
-  for (std::size_t d = 0; d < shape_.head_dim; ++d) {
-    block[(d / 2 * kLanes + at % kLanes) * 2 + d % 2] = static_cast<std::uint8_t>(codes[d]);
-  }
+  codes[shape_.head_dim] = 0;  // fills up the last pair
+  std::uint8_t* pairs = keys_.span().data() + (at - at % kLanes) * key_dim() + at % kLanes * 2;
+  for (std::size_t d = 0; d < shape_.head_dim; d += 2) std::memcpy(pairs + d * kLanes, codes + d, 2);
   value_scales_.data()[at] = static_cast<float>(floats.quantize(value, shape_.head_dim, codes));
-  std::uint8_t* pair = values_.span().data() + (at - at % 2) * value_dim();
-  for (std::size_t d = 0; d < shape_.head_dim; ++d) pair[2 * d + at % 2] = static_cast<std::uint8_t>(codes[d]);
+  std::uint8_t* values = values_.span().data() + (at - at % 2) * value_dim() + at % 2;
+  for (std::size_t d = 0; d < shape_.head_dim; ++d) values[2 * d] = static_cast<std::uint8_t>(codes[d]);
 }
 
 void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,

@@ -2,29 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
-#include <utility>
 
 #include "kernels/attention.h"
+#include "kernels/attention_tiles.h"
 #include "kernels/float_group.h"
 
-/// Attention, once, for any instruction set that has the vocabulary of float_group.h and besides
+/// Attention over floats and halves, once, for any instruction set that has the vocabulary of float_group.h and besides
 ///   fma(a, b, c)        a * b + c, rounded once
-///   from_i8(p)          a group of 16 bytes
 ///   kTileRows           rows of the largest product in registers, a power of two
 ///   kTileGroups         groups of sums that the registers hold
 namespace tern::kernels {
 namespace {
-
-constexpr std::size_t kCacheLine = 64;  // bytes
-
-/// Calls body(0), body(1), ... body(n - 1) with constants: spelled out, so that arrays indexed by them stay in
-/// registers.
-template <std::size_t n, typename Body>
-inline void for_constants(const Body& body) {
-  [&]<std::size_t... i>(std::index_sequence<i...>) { (body(std::integral_constant<std::size_t, i>{}), ...); }
-  (std::make_index_sequence<n>{});
-}
 
 template <typename Isa>
 struct AttentionImpl {
@@ -34,6 +22,13 @@ struct AttentionImpl {
   static Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
     return map<Isa>([](Floats x, Floats y, Floats z) { return Isa::fma(x, y, z); }, a, b, c);
   }
+
+  /// The larger of a and b; b where a is NaN.
+  static Lanes larger(const Lanes& a, const Lanes& b) {
+    return map<Isa>([](Floats x, Floats y) { return Isa::larger(x, y); }, a, b);
+  }
+
+  static constexpr std::size_t round_up(std::size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
   /// Factors of rows: factor k of a row is at k * kStep + row * kRowStride.
   struct Queries {
@@ -86,35 +81,6 @@ struct AttentionImpl {
     });
   }
 
-  /// Groups that a product of n_rows rows computes together.
-  static constexpr std::size_t groups_for(std::size_t n_rows) {
-    constexpr std::size_t kMost = 8;  // a head of 128 columns
-    return Isa::kTileGroups / n_rows < kMost ? Isa::kTileGroups / n_rows : kMost;
-  }
-
-  /// Calls body(row, count) with constant counts until the rows below n are covered; the last call may go beyond n, to
-  /// rows_covered(n).
-  template <std::size_t count = Isa::kTileRows, typename Body>
-  static void cover_rows(std::size_t row, std::size_t n, const Body& body) {
-    for (; row + count / 2 < n; row += count) body(row, std::integral_constant<std::size_t, count>{});
-    if constexpr (count > 1) cover_rows<count / 2>(row, n, body);
-  }
-
-  static constexpr std::size_t rows_covered(std::size_t n) {
-    const std::size_t rest = n % Isa::kTileRows;
-    std::size_t last = rest == 0 ? 0 : 1;
-    while (last < rest) last *= 2;
-    return n - rest + last;
-  }
-
-  /// Calls body(group, count) with constant counts for groups 0 .. n - 1.
-  template <std::size_t count, typename Body>
-  static void cover_groups(std::size_t n, const Body& body) {
-    std::size_t group = 0;
-    for (; group + count <= n; group += count) body(group, std::integral_constant<std::size_t, count>{});
-    for (; group < n; ++group) body(group, std::integral_constant<std::size_t, 1>{});
-  }
-
   /// Asks for bytes that the next phase of this or the next chunk reads, while this one computes. Floats are not asked
   /// for: those of a prompt were just widened into the cache.
   template <typename Element>
@@ -123,23 +89,20 @@ struct AttentionImpl {
     for (std::size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(p + i, 0, 2);
   }
 
+  static float* weights_of(const AttentionTile& in, std::size_t row) { return in.scratch + row * kAttentionChunk; }
+
   static void fill_zeros(float* p, std::size_t n) {
     for (std::size_t i = 0; i < n; i += kLanes) store(p + i, Whole{}, broadcast<Isa>(0.0f));
-  }
-
-  /// values times the scales at `index`, where there are scales.
-  static Lanes scaled(const Lanes& values, const float* scales, std::size_t index) {
-    return scales == nullptr ? values : values * load<Isa>(scales + index, Whole{});
   }
 
   /// weights[r][j] = queries[r] . keys[j] for all positions that any row sees, in whole blocks.
   template <typename Element>
   static void score(const AttentionTile& in) {
-    const std::size_t n_blocks = (in.n_visible[in.n_rows - 1] + kLanes - 1) / kLanes;
+    const std::size_t n_blocks = round_up(in.n_visible[in.n_rows - 1]) / kLanes;
     const std::size_t block_size = in.head_dim * kLanes;  // elements
     const Element* keys = reinterpret_cast<const Element*>(in.keys);
-    for (std::size_t r = 0; r < rows_covered(in.n_rows); ++r) {
-      fill_zeros(in.weights + r * kAttentionChunk, n_blocks * kLanes);
+    for (std::size_t r = 0; r < rows_covered<Isa::kTileRows>(in.n_rows); ++r) {
+      fill_zeros(weights_of(in, r), n_blocks * kLanes);
     }
     for (std::size_t d = 0; d < in.head_dim; d += kAttentionSegment) {
       const std::size_t n = in.head_dim - d < kAttentionSegment ? in.head_dim - d : kAttentionSegment;
@@ -147,16 +110,26 @@ struct AttentionImpl {
       for (std::size_t k = 0; k < n; ++k) {
         for (std::size_t r = 0; r < kAttentionRows; ++r) queries[k * kAttentionRows + r] = in.queries[r][d + k];
       }
-      cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) {
-        cover_groups<groups_for(rows)>(n_blocks, [&](std::size_t block, auto groups) {
+      cover_rows<Isa::kTileRows>(0, in.n_rows, [&](std::size_t row, auto rows) {
+        cover_groups<groups_for(rows, Isa::kTileGroups)>(n_blocks, [&](std::size_t block, auto groups) {
           const std::size_t at = block * block_size + d * kLanes;
           for (std::size_t g = 0; row == 0 && g < groups; ++g) {
             prefetch<Element>(in.values + (at + g * block_size) * sizeof(Element), n * kLanes * sizeof(Element));
           }
           add_products<rows, groups>(Queries{queries + row}, Right<Element>{keys + at, kLanes, block_size}, n,
-                                     Sums{in.weights + row * kAttentionChunk + block * kLanes, kAttentionChunk});
+                                     Sums{weights_of(in, row) + block * kLanes, kAttentionChunk});
         });
       });
+    }
+  }
+
+  static void scale_scores(const AttentionTile& in, std::size_t row, std::size_t n_rows) {
+    const std::size_t end = round_up(in.n_visible[in.n_rows - 1]);
+    for (std::size_t r = row; r < row + n_rows; ++r) {
+      float* scores = weights_of(in, r);
+      for (std::size_t i = 0; i < end; i += kLanes) {
+        store(scores + i, Whole{}, load<Isa>(scores + i, Whole{}) * broadcast<Isa>(in.scale));
+      }
     }
   }
 
@@ -180,41 +153,41 @@ struct AttentionImpl {
     return xsimd::select(x < floor, Floats(0.0f), exp_r * xsimd::bitwise_cast<Floats>(power));
   }
 
-  /// Gives the lanes past the first n of a group of scores the weight 0.
-  static void hide_from(std::size_t n, float* scores) {
-    static constexpr float kIndex[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const Floats end(static_cast<float>(n));
-    const auto hide = [&](Floats score, Floats index) {
-      return xsimd::select(index < end, score, Floats(-__builtin_inff()));
-    };
-    store(scores, Whole{}, map<Isa>(hide, load<Isa>(scores, Whole{}), load<Isa>(kIndex, Whole{})));
+  /// Gives scores n .. end - 1 the weight 0.
+  static void hide_from(std::size_t n, std::size_t end, float* scores) {
+    for (; n < end && n % kLanes != 0; ++n) scores[n] = -__builtin_inff();
+    for (; n < end; n += kLanes) store(scores + n, Whole{}, broadcast<Isa>(-__builtin_inff()));
   }
 
-  /// Scores of a row, still to be scaled, to weights: exp(score - max), times the scale of the position's values if
-  /// they have one.
+  /// Scores of n_rows rows to weights, exp(score - max), for all positions that any row sees, in whole blocks; what a
+  /// row does not see gets 0. Side by side, since a row alone would wait for its maximum and its sum.
+  template <std::size_t n_rows>
   static void weigh(const AttentionTile& in, std::size_t row) {
-    const std::size_t n = in.n_visible[row];
-    const std::size_t end = (n + kLanes - 1) / kLanes * kLanes;
-    float* weights = in.weights + row * kAttentionChunk;
-    const Lanes scale = broadcast<Isa>(in.scale);
+    const std::size_t end = round_up(in.n_visible[in.n_rows - 1]);
+    float* weights = weights_of(in, row);
+    Lanes best[n_rows], sums[n_rows];
+    for_constants<n_rows>([&](auto r) {
+      hide_from(row + r < in.n_rows ? in.n_visible[row + r] : end, end, weights_of(in, row + r));
+      best[r] = broadcast<Isa>(-__builtin_inff());
+      sums[r] = broadcast<Isa>(0.0f);
+    });
     for (std::size_t i = 0; i < end; i += kLanes) {
-      store(weights + i, Whole{}, scaled(load<Isa>(weights + i, Whole{}) * scale, in.key_scales, i));
+      for_constants<n_rows>(
+          [&](auto r) { best[r] = larger(load<Isa>(weights + r * kAttentionChunk + i, Whole{}), best[r]); });
     }
-    if (n % kLanes != 0) hide_from(n % kLanes, weights + end - kLanes);
-    Lanes best = broadcast<Isa>(-__builtin_inff());
+    for_constants<n_rows>([&](auto r) {
+      in.part.max[row + r] = max_lane(best[r]);
+      best[r] = broadcast<Isa>(in.part.max[row + r]);
+    });
     for (std::size_t i = 0; i < end; i += kLanes) {
-      best = map<Isa>([](Floats v, Floats so_far) { return Isa::larger(v, so_far); }, load<Isa>(weights + i, Whole{}),
-                      best);
+      for_constants<n_rows>([&](auto r) {
+        float* scores = weights + r * kAttentionChunk + i;
+        const Lanes exps = map<Isa>(weight, load<Isa>(scores, Whole{}) - best[r]);
+        sums[r] = sums[r] + exps;
+        store(scores, Whole{}, exps);
+      });
     }
-    in.part.max[row] = max_lane(best);
-    const Lanes largest = broadcast<Isa>(in.part.max[row]);
-    Lanes sums = broadcast<Isa>(0.0f);
-    for (std::size_t i = 0; i < end; i += kLanes) {
-      const Lanes exps = map<Isa>(weight, load<Isa>(weights + i, Whole{}) - largest);
-      sums = sums + exps;
-      store(weights + i, Whole{}, scaled(exps, in.value_scales, i));
-    }
-    in.part.sum[row] = Isa::sum(sums);
+    for_constants<n_rows>([&](auto r) { in.part.sum[row + r] = Isa::sum(sums[r]); });
   }
 
   /// values[r][d] = sum over j of weights[r][j] * values[j][d]. Segments that all rows see whole are read once for all
@@ -225,13 +198,14 @@ struct AttentionImpl {
     const std::size_t n_first = in.n_visible[0];
     const bool all_alike = n_first == in.n_visible[in.n_rows - 1];
     const std::size_t n_shared = all_alike ? n_first : n_first / kAttentionSegment * kAttentionSegment;
-    fill_zeros(in.part.values, rows_covered(in.n_rows) * n_columns);
+    fill_zeros(in.part.values, rows_covered<Isa::kTileRows>(in.n_rows) * n_columns);
     for (std::size_t j = 0; j < n_shared; j += kAttentionSegment) {
       // The keys of the next chunk, if this thread takes it, lie right after those of this one.
       prefetch<Element>(in.keys + (kAttentionChunk * in.head_dim + j * n_columns) * sizeof(Element),
                         kAttentionSegment * n_columns * sizeof(Element));
       const std::size_t end = n_shared - j < kAttentionSegment ? n_shared : j + kAttentionSegment;
-      cover_rows(0, in.n_rows, [&](std::size_t row, auto rows) { mix_segment<Element, rows>(in, row, j, end); });
+      cover_rows<Isa::kTileRows>(0, in.n_rows,
+                                 [&](std::size_t row, auto rows) { mix_segment<Element, rows>(in, row, j, end); });
     }
     if (all_alike) return;
     for (std::size_t row = 0; row < in.n_rows; ++row) {
@@ -247,8 +221,8 @@ struct AttentionImpl {
   static void mix_segment(const AttentionTile& in, std::size_t row, std::size_t begin, std::size_t end) {
     const std::size_t n_columns = value_dim(in.head_dim);
     const Element* values = reinterpret_cast<const Element*>(in.values) + begin * n_columns;
-    cover_groups<groups_for(n_rows)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
-      const Weights left{in.weights + row * kAttentionChunk + begin};
+    cover_groups<groups_for(n_rows, Isa::kTileGroups)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
+      const Weights left{weights_of(in, row) + begin};
       add_products<n_rows, groups>(left, Right<Element>{values + group * kLanes, n_columns, kLanes}, end - begin,
                                    Sums{in.part.values + row * n_columns + group * kLanes, n_columns});
     });
@@ -257,12 +231,11 @@ struct AttentionImpl {
   template <typename Element>
   static void attend(const AttentionTile& in) {
     score<Element>(in);
-    for (std::size_t row = 0; row < in.n_rows; ++row) weigh(in, row);
+    cover_rows<Isa::kTileRows>(0, in.n_rows, [&](std::size_t row, auto n_rows) {
+      scale_scores(in, row, n_rows);
+      weigh<n_rows>(in, row);
+    });
     mix<Element>(in);
-  }
-
-  static void widen_i8(const std::int8_t* codes, std::size_t n, float* y) {
-    for (std::size_t i = 0; i < n; i += kLanes) store(y + i, Whole{}, load<Isa>(codes + i, Whole{}));
   }
 
   /// weight(x - max) of one number.
@@ -297,22 +270,6 @@ struct AttentionImpl {
     });
   }
 };
-
-/// The table of one instruction set.
-template <typename Isa>
-constexpr AttentionKernels make_attention_table(const char* name, tern::kernels::Isa isa) {
-  using Impl = AttentionImpl<Isa>;
-  return {
-      .name = name,
-      .isa = isa,
-      .attend_f32 = Impl::template attend<float>,
-      .attend_f16 = Impl::template attend<std::uint16_t>,
-      .attend_i8 = Impl::template attend<std::int8_t>,
-      .widen_i8 = Impl::widen_i8,
-      .merge = Impl::merge,
-      .finish = Impl::finish,
-  };
-}
 
 }  // namespace
 }  // namespace tern::kernels

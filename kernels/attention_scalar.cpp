@@ -24,10 +24,7 @@ void score(const AttentionTile& in, std::size_t j, float (&scores)[kAttentionRow
       scores[r] = scores[r] + sum;
     }
   }
-  for (float& score : scores) {
-    score = score * in.scale;
-    if (in.key_scales != nullptr) score = score * in.key_scales[j];
-  }
+  for (float& score : scores) score = score * in.scale;
 }
 
 /// exp(x) for x <= 0, as the contract says; NaN gives NaN.
@@ -45,7 +42,7 @@ float weight_of(float x) {
 
 /// Turns a row's scores into exponentials.
 void exponentiate(const AttentionTile& in, std::size_t row) {
-  float* weights = in.weights + row * kAttentionChunk;
+  float* weights = in.scratch + row * kAttentionChunk;
   float max = -HUGE_VALF;
   for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
     if (weights[j] > max) max = weights[j];
@@ -59,12 +56,6 @@ void exponentiate(const AttentionTile& in, std::size_t row) {
   in.part.sum[row] = sum_lanes(lanes);
 }
 
-/// The weight of position j for a row.
-float weight_at(const AttentionTile& in, std::size_t row, std::size_t j) {
-  const float weight = in.weights[row * kAttentionChunk + j];
-  return in.value_scales == nullptr ? weight : weight * in.value_scales[j];
-}
-
 /// values[d] of a row = sum over j of weight j * values[j][d], by segments, each in the order of j.
 template <typename Element>
 float mix(const AttentionTile& in, std::size_t row, std::size_t d) {
@@ -73,7 +64,7 @@ float mix(const AttentionTile& in, std::size_t row, std::size_t d) {
   for (std::size_t begin = 0; begin < in.n_visible[row]; begin += kAttentionSegment) {
     float sum = 0.0f;
     for (std::size_t j = begin; j < in.n_visible[row] && j < begin + kAttentionSegment; ++j) {
-      sum = std::fma(weight_at(in, row, j), to_float(values[j * value_dim(in.head_dim)]), sum);
+      sum = std::fma(in.scratch[row * kAttentionChunk + j], to_float(values[j * value_dim(in.head_dim)]), sum);
     }
     total = total + sum;
   }
@@ -86,7 +77,7 @@ void attend(const AttentionTile& in) {
   for (std::size_t j = 0; j < in.n_visible[in.n_rows - 1]; ++j) {
     float scores[kAttentionRows];
     score<Element>(in, j, scores);
-    for (std::size_t r = 0; r < in.n_rows; ++r) in.weights[r * kAttentionChunk + j] = scores[r];
+    for (std::size_t r = 0; r < in.n_rows; ++r) in.scratch[r * kAttentionChunk + j] = scores[r];
   }
   for (std::size_t r = 0; r < in.n_rows; ++r) {
     exponentiate(in, r);
@@ -94,9 +85,61 @@ void attend(const AttentionTile& in) {
   }
 }
 
-void widen_i8(const std::int8_t* codes, std::size_t n, float* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(codes[i]);
+// --- keys and values of 8 bits ------------------------------------------------------------------------------------
+
+/// Rounds n numbers to integers up to `limit`; returns the value of one step.
+float round_all(const float* x, std::size_t n, std::int32_t limit, std::int16_t* integers) {
+  float max = kAttentionQuantFloor;
+  for (std::size_t i = 0; i < n; ++i) max = std::fmax(max, std::fabs(x[i]));  // not NaN
+  max = std::fmin(max, kMaxFloat);
+  const auto bound = static_cast<float>(limit);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float scaled = std::isnan(x[i]) ? 0.0f : x[i] * (bound / max);
+    integers[i] = static_cast<std::int16_t>(std::nearbyint(std::fmax(std::fmin(scaled, bound), -bound)));
+  }
+  return max / bound;
 }
+
+/// The scores of a row.
+void score_i8(const AttentionTile& in, std::size_t row, std::int16_t* query) {
+  const float factor = round_all(in.queries[row], in.head_dim, attention_max_query(in.head_dim), query) * in.scale;
+  const auto* keys = reinterpret_cast<const std::int8_t*>(in.keys);
+  for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
+    const std::int8_t* block = keys + j / kLanes * i8_key_dim(in.head_dim) * kLanes;
+    std::int32_t sum = 0;
+    for (std::size_t d = 0; d < in.head_dim; ++d) {
+      sum += query[d] * block[(d / 2 * kLanes + j % kLanes) * 2 + d % 2];
+    }
+    in.scratch[row * kAttentionChunk + j] = static_cast<float>(sum) * factor * in.key_scales[j];
+  }
+}
+
+/// The results of a row from its exponentials.
+void mix_i8(const AttentionTile& in, std::size_t row, std::int16_t* integers) {
+  const std::size_t n_columns = value_dim(in.head_dim);
+  float* weights = in.scratch + row * kAttentionChunk;
+  for (std::size_t j = 0; j < in.n_visible[row]; ++j) weights[j] = weights[j] * in.value_scales[j];
+  const float step = round_all(weights, in.n_visible[row], kAttentionMaxWeight, integers);
+  const auto* values = reinterpret_cast<const std::int8_t*>(in.values);
+  for (std::size_t d = 0; d < n_columns; ++d) {
+    std::int32_t sum = 0;
+    for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
+      sum += integers[j] * values[(j / 2 * n_columns + d) * 2 + j % 2];
+    }
+    in.part.values[row * n_columns + d] = static_cast<float>(sum) * step;
+  }
+}
+
+void attend_i8(const AttentionTile& in) {
+  auto* integers = reinterpret_cast<std::int16_t*>(in.scratch + kAttentionRows * kAttentionChunk);
+  for (std::size_t row = 0; row < in.n_rows; ++row) {
+    score_i8(in, row, integers);
+    exponentiate(in, row);
+    mix_i8(in, row, integers);
+  }
+}
+
+// --- chunks -------------------------------------------------------------------------------------------------------
 
 void merge(const AttentionPart& from, std::size_t row, std::size_t head_dim, const AttentionPart& into) {
   const float max = from.max[row] > into.max[row] ? from.max[row] : into.max[row];
@@ -121,8 +164,7 @@ constinit const AttentionKernels kAttentionScalar = {
     .isa = Isa::kScalar,
     .attend_f32 = attend<float>,
     .attend_f16 = attend<std::uint16_t>,
-    .attend_i8 = attend<std::int8_t>,
-    .widen_i8 = widen_i8,
+    .attend_i8 = attend_i8,
     .merge = merge,
     .finish = finish,
 };

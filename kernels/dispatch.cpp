@@ -85,14 +85,16 @@ constexpr const HeadKernels* kHeadKernels[] = {
 };
 
 constexpr const AttentionKernels* kAttentionKernels[] = {
+#ifdef TERN_HAVE_AVX512VNNI
+    &kAttentionAvx512Vnni,
+#endif
 #ifdef TERN_HAVE_AVX512
     &kAttentionAvx512,
 #endif
 #ifdef TERN_HAVE_AVX2
     &kAttentionAvx2,
 #endif
-    &kAttentionBaseline,
-    &kAttentionScalar,
+    &kAttentionBaseline,   &kAttentionScalar,
 };
 
 struct IsaTraits {

@@ -1,4 +1,4 @@
-#include "kernels/attention_impl.h"
+#include "kernels/attention_i8_impl.h"
 #include "kernels/attention_tables.h"
 #include "kernels/float_impl.h"
 #include "kernels/float_tables.h"
@@ -34,15 +34,6 @@ struct Baseline : X86Sums<Baseline> {
     auto* halves = reinterpret_cast<__m128i*>(p);
     _mm_storeu_si128(halves, _mm_packs_epi32(narrow(group.r[0]), narrow(group.r[1])));
     _mm_storeu_si128(halves + 1, _mm_packs_epi32(narrow(group.r[2]), narrow(group.r[3])));
-  }
-  static Group<Baseline> from_i8(const std::int8_t* p) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    // A number doubled in width by itself, then shifted down with its sign.
-    const __m128i low = _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);
-    const __m128i high = _mm_srai_epi16(_mm_unpackhi_epi8(bytes, bytes), 8);
-    const auto four = [](__m128i twice) { return _mm_cvtepi32_ps(_mm_srai_epi32(twice, 16)); };
-    return {{four(_mm_unpacklo_epi16(low, low)), four(_mm_unpackhi_epi16(low, low)),
-             four(_mm_unpacklo_epi16(high, high)), four(_mm_unpackhi_epi16(high, high))}};
   }
   static void to_i8(const Group<Baseline>& group, std::int8_t* p) {
     const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(group.r[0]), _mm_cvtps_epi32(group.r[1]));
@@ -132,6 +123,44 @@ struct Baseline : X86Sums<Baseline> {
   }
 };
 
+struct BaselinePairs {
+  static constexpr std::size_t kTileRows = 2;
+  static constexpr std::size_t kTileGroups = 2;  // 8 registers of sums
+  struct Codes {
+    __m128i r[4];
+  };
+  using Factors = __m128i;
+  struct Sums {
+    __m128i r[4];
+  };
+
+  static Codes load(const std::int8_t* p) {
+    const auto* bytes = reinterpret_cast<const __m128i*>(p);
+    const __m128i low = _mm_loadu_si128(bytes);
+    const __m128i high = _mm_loadu_si128(bytes + 1);
+    // A number doubled in width by itself, then shifted down with its sign.
+    const auto eight = [](__m128i twice) { return _mm_srai_epi16(twice, 8); };
+    return {{eight(_mm_unpacklo_epi8(low, low)), eight(_mm_unpackhi_epi8(low, low)),
+             eight(_mm_unpacklo_epi8(high, high)), eight(_mm_unpackhi_epi8(high, high))}};
+  }
+  static Factors broadcast(const std::int16_t* p) { return _mm_set1_epi32(load_pair(p)); }
+  static Sums zero() { return {}; }
+  static void add(Sums& sums, const Codes& codes, Factors factors) {
+    for_constants<4>([&](auto k) { sums.r[k] = _mm_add_epi32(sums.r[k], _mm_madd_epi16(codes.r[k], factors)); });
+  }
+  static Group<Baseline> to_floats(const Sums& sums) {
+    return make_group<Baseline>([&](std::size_t k) { return Baseline::Floats(_mm_cvtepi32_ps(sums.r[k])); });
+  }
+  static void to_i16(const Group<Baseline>& group, std::int16_t* p) {
+    const auto eight = [](__m128 low, __m128 high) {
+      return _mm_packs_epi32(_mm_cvtps_epi32(low), _mm_cvtps_epi32(high));
+    };
+    auto* integers = reinterpret_cast<__m128i*>(p);
+    _mm_storeu_si128(integers, eight(group.r[0], group.r[1]));
+    _mm_storeu_si128(integers + 1, eight(group.r[2], group.r[3]));
+  }
+};
+
 #elif defined(__aarch64__)
 
 /// A group is four NEON registers.
@@ -148,13 +177,6 @@ struct Baseline {
   }
   static void to_f16(const Group<Baseline>& group, std::uint16_t* p) {
     for (std::size_t k = 0; k < 4; ++k) vst1_u16(p + 4 * k, vreinterpret_u16_f16(vcvt_f16_f32(group.r[k])));
-  }
-  static Group<Baseline> from_i8(const std::int8_t* p) {
-    const auto four = [](int16x4_t values) { return Floats(vcvtq_f32_s32(vmovl_s16(values))); };
-    const int8x16_t bytes = vld1q_s8(p);
-    const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
-    const int16x8_t high = vmovl_s8(vget_high_s8(bytes));
-    return {{four(vget_low_s16(low)), four(vget_high_s16(low)), four(vget_low_s16(high)), four(vget_high_s16(high))}};
   }
   static void to_i8(const Group<Baseline>& group, std::int8_t* p) {
     const int16x8_t low = vcombine_s16(to_i16(group.r[0]), to_i16(group.r[1]));
@@ -181,7 +203,53 @@ struct Baseline {
   }
 
  private:
+  friend struct BaselinePairs;
   static int16x4_t to_i16(float32x4_t values) { return vmovn_s32(vcvtnq_s32_f32(values)); }
+};
+
+/// Multiplying by one number takes half of the instructions that adding up neighbours would take, so pairs are split.
+struct BaselinePairs {
+  static constexpr std::size_t kTileRows = 4;
+  static constexpr std::size_t kTileGroups = 4;  // 16 of 32 registers
+  struct Codes {
+    int16x8_t even[2], odd[2];  // the first of every pair, the second
+  };
+  struct Factors {
+    std::int16_t even, odd;
+  };
+  struct Sums {
+    int32x4_t r[4];
+  };
+
+  static Codes load(const std::int8_t* p) {
+    const int8x16x2_t bytes = vld2q_s8(p);
+    return {{vmovl_s8(vget_low_s8(bytes.val[0])), vmovl_high_s8(bytes.val[0])},
+            {vmovl_s8(vget_low_s8(bytes.val[1])), vmovl_high_s8(bytes.val[1])}};
+  }
+  static Factors broadcast(const std::int16_t* p) { return {p[0], p[1]}; }
+  static Sums zero() { return {{vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)}}; }
+  static void add(Sums& sums, const Codes& codes, Factors factors) {
+    for_constants<2>([&](auto k) {
+      sums.r[2 * k] = add(sums.r[2 * k], vget_low_s16(codes.even[k]), factors.even);
+      sums.r[2 * k] = add(sums.r[2 * k], vget_low_s16(codes.odd[k]), factors.odd);
+      sums.r[2 * k + 1] = add_high(sums.r[2 * k + 1], codes.even[k], factors.even);
+      sums.r[2 * k + 1] = add_high(sums.r[2 * k + 1], codes.odd[k], factors.odd);
+    });
+  }
+  static Group<Baseline> to_floats(const Sums& sums) {
+    return make_group<Baseline>([&](std::size_t k) { return Baseline::Floats(vcvtq_f32_s32(sums.r[k])); });
+  }
+  static void to_i16(const Group<Baseline>& group, std::int16_t* p) {
+    for (std::size_t k = 0; k < 4; ++k) vst1_s16(p + 4 * k, Baseline::to_i16(group.r[k]));
+  }
+
+ private:
+  static int32x4_t add(int32x4_t sums, int16x4_t codes, std::int16_t factor) {
+    return vmlal_n_s16(sums, codes, factor);
+  }
+  static int32x4_t add_high(int32x4_t sums, int16x8_t codes, std::int16_t factor) {
+    return vmlal_high_n_s16(sums, codes, factor);
+  }
 };
 
 #else
@@ -192,6 +260,6 @@ struct Baseline {
 
 constinit const FloatKernels kFloatBaseline = make_float_table<Baseline>("float-baseline", Isa::kBaseline);
 constinit const AttentionKernels kAttentionBaseline =
-    make_attention_table<Baseline>("attention-baseline", Isa::kBaseline);
+    make_attention_table<Baseline, BaselinePairs>("attention-baseline", Isa::kBaseline);
 
 }  // namespace tern::kernels

@@ -13,7 +13,6 @@
 ///   Arch                            xsimd's tag, e.g. xsimd::avx2
 ///   kDotRows, kSumGroups            how many rows / groups of 16 columns fill the registers
 ///   from_f16(p), to_f16(group, p)   conversion of 16 halves; to nearest even
-///   from_i8(p)                      16 bytes as floats
 ///   to_i8(group, p)                 16 floats in [-127, 127] to bytes, to nearest even
 ///   widen(p), narrow(group)         a register of doubles from floats or ints; a group of doubles to floats
 ///   larger(a, b), smaller(a, b)     a > b ? a : b and a < b ? a : b, so b where one of them is NaN
@@ -94,11 +93,6 @@ inline Group<Isa> load(const std::uint16_t* p, Whole) {
   return Isa::from_f16(p);
 }
 
-template <typename Isa>
-inline Group<Isa> load(const std::int8_t* p, Whole) {
-  return Isa::from_i8(p);
-}
-
 /// Floats or ints as doubles, exactly.
 template <typename Isa, typename Element>
 inline Group<Isa, double> load_double(const Element* p, Whole) {
@@ -168,9 +162,10 @@ template <typename Isa>
 inline float max_lane(const Group<Isa>& group) {
   float lanes[kLanes];
   store(lanes, Whole{}, group);
-  float largest = lanes[0];
-  for (std::size_t i = 1; i < kLanes; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
-  return largest;
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) lanes[i] = lanes[i + half] > lanes[i] ? lanes[i + half] : lanes[i];
+  }
+  return lanes[0];
 }
 
 /// exp, see ExpConstants. NaN gives NaN: larger() and smaller() return their second argument then.

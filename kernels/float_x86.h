@@ -3,6 +3,8 @@
 #include <immintrin.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 #include "kernels/float_group.h"
 
@@ -61,6 +63,13 @@ struct X86Sums : X86 {
     _mm_storeu_ps(p, sum_four_quads(Isa::fold(g[0]), Isa::fold(g[1]), Isa::fold(g[2]), Isa::fold(g[3])));
   }
 };
+
+/// Two neighbours of 16 bits as one of 32.
+inline std::int32_t load_pair(const std::int16_t* p) {
+  std::int32_t pair;
+  std::memcpy(&pair, p, sizeof pair);
+  return pair;
+}
 
 }  // namespace
 }  // namespace tern::kernels

@@ -54,7 +54,6 @@ inline float half_to_float(std::uint16_t half) {
 
 inline float to_float(float x) { return x; }
 inline float to_float(std::uint16_t x) { return half_to_float(x); }
-inline float to_float(std::int8_t x) { return static_cast<float>(x); }
 
 }  // namespace
 }  // namespace tern::kernels

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "tern/error.h"
 #include "tools/input.h"
 #include "tools/output.h"
 

@@ -14,8 +14,7 @@ using kernels::kAttentionRows;
 constexpr std::size_t kMaxTiles = 16;        // of a block: their results stay in L2 beside a chunk
 constexpr std::size_t kMinTilesToWiden = 4;  // that make up for converting a chunk to floats once for all of them
 constexpr std::size_t kBlocksPerThread = 4;  // so that threads finish at about the same time
-constexpr std::size_t kWeights = kAttentionRows * kAttentionChunk;  // floats of the scratch of a tile
-constexpr std::size_t kTileStats = 2 * kAttentionRows;              // floats of an AttentionPart besides its values
+constexpr std::size_t kTileStats = 2 * kAttentionRows;  // floats of an AttentionPart besides its values
 
 /// Queries that walk over the chunks of one key-value head together. Query r of a run of tokens is head r % group of
 /// token r / group.
@@ -75,6 +74,7 @@ class Attention {
   }
 
   [[nodiscard]] std::size_t part_size() const { return kTileStats + kAttentionRows * kernels::value_dim(head_dim_); }
+  [[nodiscard]] std::size_t tile_scratch() const { return kernels::attention_scratch(head_dim_); }
   static AttentionPart part_at(float* p) { return {.max = p, .sum = p + kAttentionRows, .values = p + kTileStats}; }
 
   /// A query's place in q or out.  (head_dim)
@@ -136,17 +136,12 @@ Chunk Attention::chunk_of(const Block& block, std::size_t chunk) const {
           attend};
 }
 
-/// The chunk as floats, exactly.  scratch: 2 * (kAttentionChunk, value_dim)
+/// A chunk of halves as floats, exactly; any other as it is.  scratch: 2 * (kAttentionChunk, value_dim)
 Chunk Attention::widen(const Block& block, std::size_t chunk, float* scratch) const {
   Chunk result = chunk_of(block, chunk);
-  const KvType type = block.kv->type();
-  if (type == KvType::kF32) return result;
+  if (block.kv->type() != KvType::kF16) return result;
   const auto convert = [&](const std::uint8_t* from, std::size_t n, float* to) {
-    if (type == KvType::kF16) {
-      compute_.floats.f16_to_f32(reinterpret_cast<const std::uint16_t*>(from), n, to);
-    } else {
-      kernels_.widen_i8(reinterpret_cast<const std::int8_t*>(from), n, to);
-    }
+    compute_.floats.f16_to_f32(reinterpret_cast<const std::uint16_t*>(from), n, to);
     return reinterpret_cast<const std::uint8_t*>(to);
   };
   const std::size_t n = std::min(position(block, block.row_end - 1) + 1 - result.begin, kAttentionChunk);
@@ -200,9 +195,8 @@ void Attention::finish(const Block& block, std::size_t row_begin, const Attentio
 
 /// One block over all chunks: chunk by chunk, so that its tiles find keys and values in the cache.
 void Attention::take_block(const Block& block, float* scratch) const {
-  float* weights = scratch;                 // (kAttentionRows, kAttentionChunk)
-  float* chunk_part = weights + kWeights;   // of one tile over one chunk
-  float* whole = chunk_part + part_size();  // parts of all tiles over the chunks so far
+  float* chunk_part = scratch + tile_scratch();  // of one tile over one chunk
+  float* whole = chunk_part + part_size();       // parts of all tiles over the chunks so far
   float* widened = whole + kMaxTiles * part_size();
   const std::size_t n_tiles = (block.row_end - block.row_begin + kAttentionRows - 1) / kAttentionRows;
   const auto first_row = [&](std::size_t tile) { return block.row_begin + tile * kAttentionRows; };
@@ -211,7 +205,7 @@ void Attention::take_block(const Block& block, float* scratch) const {
     for (std::size_t i = 0; i < n_tiles; ++i) {
       const AttentionPart so_far = part_at(whole + i * part_size());
       AttentionTile tile{};
-      tile.weights = weights;
+      tile.scratch = scratch;
       tile.part = c == 0 ? so_far : part_at(chunk_part);
       if (attend(block, first_row(i), chunk, tile) && c > 0) merge(block, first_row(i), c, tile.part, so_far);
     }
@@ -220,7 +214,7 @@ void Attention::take_block(const Block& block, float* scratch) const {
 }
 
 void Attention::run_blocks() {
-  const std::size_t size = kWeights + (1 + kMaxTiles) * part_size() +
+  const std::size_t size = tile_scratch() + (1 + kMaxTiles) * part_size() +
                            2 * kAttentionChunk * kernels::value_dim(head_dim_);  // floats of a thread
   float* scratch = compute_.work.attention.take(compute_.pool.size() * size);
   compute_.pool.parallel_for(blocks_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
@@ -244,7 +238,7 @@ void Attention::run_chunks() {
     n_units += n_chunks(block);
     most_chunks = std::max(most_chunks, n_chunks(block));
   }
-  float* next_part = compute_.work.attention.take(n_units * part_size() + compute_.pool.size() * kWeights);
+  float* next_part = compute_.work.attention.take(n_units * part_size() + compute_.pool.size() * tile_scratch());
   float* scratch = next_part + n_units * part_size();
   for (const Block& block : blocks_) {
     block_parts.push_back(next_part);
@@ -259,7 +253,7 @@ void Attention::run_chunks() {
   }
   compute_.pool.parallel_for(units.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     AttentionTile tile{};
-    tile.weights = scratch + thread * kWeights;
+    tile.scratch = scratch + thread * tile_scratch();
     for (std::size_t i = begin; i < end; ++i) {
       tile.part = part_at(units[i].part);
       attend(*units[i].block, units[i].block->row_begin, chunk_of(*units[i].block, units[i].chunk), tile);

@@ -24,6 +24,7 @@ std::optional<std::uint64_t> total_bytes(const KvShape& shape, std::size_t row_b
   return bytes;
 }
 
+/// Puts (head_dim) elements into every 16th place.
 template <typename Element>
 void spread(const std::uint8_t* key, std::size_t head_dim, std::uint8_t* to) {
   for (std::size_t d = 0; d < head_dim; ++d) {
@@ -38,6 +39,10 @@ void spread(const std::uint8_t* key, std::size_t head_dim, std::uint8_t* to) {
 }  // namespace
 
 KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
+  if (type == KvType::kInt8 && shape.head_dim > kernels::kAttentionMaxHeadDim) {
+    fail(ErrorKind::kInvalidArgument, "heads of {} elements: expected at most {} for keys and values of 8 bits",
+         shape.head_dim, kernels::kAttentionMaxHeadDim);
+  }
   // A bound for everything below: no product after this line overflows.
   const std::optional<std::uint64_t> bytes = total_bytes(shape, value_dim() * sizeof(float));
   if (!bytes || *bytes > kMaxBytes) fail_for_memory(shape.n_positions);
@@ -45,12 +50,12 @@ KvCache::KvCache(KvShape shape, KvType type) : shape_(shape), type_(type) {
 
 std::uint64_t KvCache::page_bytes() const noexcept {
   const std::uint64_t scale_bytes = type_ == KvType::kInt8 ? 2 * sizeof(float) : 0;
-  return page_rows() * ((shape_.head_dim + value_dim()) * element_bytes() + scale_bytes);
+  return page_rows() * ((key_dim() + value_dim()) * element_bytes() + scale_bytes);
 }
 
 std::shared_ptr<KvCache::Page> KvCache::make_page() const {
   auto page = std::make_shared<Page>();
-  page->keys = HugeBuffer(page_rows() * shape_.head_dim * element_bytes());
+  page->keys = HugeBuffer(page_rows() * key_dim() * element_bytes());
   page->values = HugeBuffer(page_rows() * value_dim() * element_bytes());
   if (type_ == KvType::kInt8) {
     page->key_scales = AlignedBuffer<float>(page_rows());
@@ -90,29 +95,32 @@ void KvCache::share(const KvCache& other, std::size_t n_positions) {
   reserve(full_pages * kPagePositions, n_positions);
 }
 
-/// Converts (head_dim) elements; returns the real value of one step of a code.
-float KvCache::store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const {
-  if (type_ == KvType::kInt8) {
-    return static_cast<float>(floats.quantize(row, shape_.head_dim, reinterpret_cast<std::int8_t*>(to)));
-  }
+void KvCache::store_floats(const kernels::FloatKernels& floats, Page& page, std::size_t at, const float* key,
+                           const float* value) {
+  std::uint8_t* value_row = page.values.span().data() + at * value_dim() * element_bytes();
+  std::uint8_t* key_block = page.keys.span().data() + (at - at % kLanes) * key_dim() * element_bytes();
+  std::uint8_t* key_column = key_block + at % kLanes * element_bytes();
   if (type_ == KvType::kF16) {
-    floats.f32_to_f16(row, shape_.head_dim, reinterpret_cast<std::uint16_t*>(to));
+    auto* halves = reinterpret_cast<std::uint16_t*>(value_row);
+    floats.f32_to_f16(key, shape_.head_dim, halves);  // the place of the values serves as scratch
+    spread<std::uint16_t>(value_row, shape_.head_dim, key_column);
+    floats.f32_to_f16(value, shape_.head_dim, halves);
   } else {
-    std::memcpy(to, row, shape_.head_dim * sizeof(float));
+    spread<float>(reinterpret_cast<const std::uint8_t*>(key), shape_.head_dim, key_column);
+    std::memcpy(value_row, value, shape_.head_dim * sizeof(float));
   }
-  return 1.0f;
 }
 
-/// Puts (head_dim) elements into every 16th place.
-void KvCache::spread_key(const std::uint8_t* key, std::uint8_t* to) const {
-  switch (type_) {
-    case KvType::kF16:
-      return spread<std::uint16_t>(key, shape_.head_dim, to);
-    case KvType::kF32:
-      return spread<float>(key, shape_.head_dim, to);
-    case KvType::kInt8:
-      return spread<std::int8_t>(key, shape_.head_dim, to);
-  }
+void KvCache::store_codes(const kernels::FloatKernels& floats, Page& page, std::size_t at, const float* key,
+                          const float* value) {
+  std::int8_t codes[kernels::kAttentionMaxHeadDim + 1];
+  page.key_scales.data()[at] = static_cast<float>(floats.quantize(key, shape_.head_dim, codes));
+  codes[shape_.head_dim] = 0;  // fills up the last pair
+  std::uint8_t* pairs = page.keys.span().data() + (at - at % kLanes) * key_dim() + at % kLanes * 2;
+  for (std::size_t d = 0; d < shape_.head_dim; d += 2) std::memcpy(pairs + d * kLanes, codes + d, 2);
+  page.value_scales.data()[at] = static_cast<float>(floats.quantize(value, shape_.head_dim, codes));
+  std::uint8_t* values = page.values.span().data() + (at - at % 2) * value_dim() + at % 2;
+  for (std::size_t d = 0; d < shape_.head_dim; ++d) values[2 * d] = static_cast<std::uint8_t>(codes[d]);
 }
 
 void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std::size_t position, const float* key,
@@ -121,15 +129,12 @@ void KvCache::store(const kernels::FloatKernels& floats, std::size_t layer, std:
   Page& page = *pages_[position / kPagePositions];
   for (std::size_t head = 0; head < shape_.n_kv_heads; ++head) {
     const std::size_t at = row(layer, head, position);
-    std::uint8_t* value_row = page.values.span().data() + at * value_dim() * element_bytes();
-    std::uint8_t* key_block = page.keys.span().data() + (at - at % kLanes) * shape_.head_dim * element_bytes();
-    // The place of the values serves as scratch for the converted key.
-    const float key_scale = store_row(floats, key + head * shape_.head_dim, value_row);
-    spread_key(value_row, key_block + at % kLanes * element_bytes());
-    const float value_scale = store_row(floats, value + head * shape_.head_dim, value_row);
+    const float* head_key = key + head * shape_.head_dim;
+    const float* head_value = value + head * shape_.head_dim;
     if (type_ == KvType::kInt8) {
-      page.key_scales.data()[at] = key_scale;
-      page.value_scales.data()[at] = value_scale;
+      store_codes(floats, page, at, head_key, head_value);
+    } else {
+      store_floats(floats, page, at, head_key, head_value);
     }
   }
 }
@@ -143,7 +148,7 @@ void KvCache::for_each_run(std::size_t n_positions, const std::function<void(std
       use({reinterpret_cast<std::uint8_t*>(rows.data()), rows.size_bytes()});
     };
     for (std::size_t first = 0; first < page_rows(); first += kPagePositions) {  // of a layer and head
-      use_rows(page.keys.span(), first, shape_.head_dim * element_bytes());
+      use_rows(page.keys.span(), first, key_dim() * element_bytes());
       use_rows(page.values.span(), first, value_dim() * element_bytes());
       if (type_ != KvType::kInt8) continue;
       use_rows(page.key_scales.span(), first, 1);

@@ -26,11 +26,16 @@ struct KvShape {
 ///
 ///   keys     (n_positions / 16, head_dim, 16)   element d of 16 positions side by side
 ///   values   (n_positions, value_dim)           value_dim = head_dim filled up to a multiple of 16 with zeros
-///   scales   (n_positions) each                 kInt8 only: real value of one step of the position's codes
+///
+/// and for kInt8, see kernels/attention.h:
+///
+///   keys     (n_positions / 16, key_dim / 2, 16, 2)   key_dim = head_dim filled up to a multiple of 2 with a zero
+///   values   (n_positions / 2, value_dim, 2)
+///   scales   (n_positions) each                       real value of one step of the position's codes
 class KvCache {
  public:
   /// No pages yet.
-  /// Errors    Error(kInvalidArgument) when the size can not be had
+  /// Errors    Error(kInvalidArgument) when the size can not be had, or heads are too long for kInt8
   KvCache(KvShape shape, KvType type);
 
   /// Makes sure that positions [begin, end) can be stored: makes pages, and copies those that another text shares.
@@ -53,9 +58,9 @@ class KvCache {
 
   [[nodiscard]] const KvShape& shape() const noexcept { return shape_; }
   [[nodiscard]] KvType type() const noexcept { return type_; }
-  /// `position` is a multiple of 16 for keys().
+  /// `position` is a multiple of 16 for keys(), of 2 for values().
   [[nodiscard]] const std::uint8_t* keys(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
-    return page(position).keys.span().data() + row(layer, kv_head, position) * shape_.head_dim * element_bytes();
+    return page(position).keys.span().data() + row(layer, kv_head, position) * key_dim() * element_bytes();
   }
   [[nodiscard]] const std::uint8_t* values(std::size_t layer, std::size_t kv_head,
                                            std::size_t position) const noexcept {
@@ -95,14 +100,19 @@ class KvCache {
   [[nodiscard]] std::size_t element_bytes() const noexcept {
     return type_ == KvType::kF32 ? 4 : type_ == KvType::kF16 ? 2 : 1;
   }
+  [[nodiscard]] std::size_t key_dim() const noexcept {
+    return type_ == KvType::kInt8 ? kernels::i8_key_dim(shape_.head_dim) : shape_.head_dim;
+  }
   [[nodiscard]] std::size_t value_dim() const noexcept { return kernels::value_dim(shape_.head_dim); }
   /// Rows of keys or values in the position's page before it.
   [[nodiscard]] std::size_t row(std::size_t layer, std::size_t kv_head, std::size_t position) const noexcept {
     return (layer * shape_.n_kv_heads + kv_head) * kPagePositions + position % kPagePositions;
   }
   [[nodiscard]] std::size_t page_rows() const noexcept { return shape_.n_layers * shape_.n_kv_heads * kPagePositions; }
-  [[nodiscard]] float store_row(const kernels::FloatKernels& floats, const float* row, std::uint8_t* to) const;
-  void spread_key(const std::uint8_t* key, std::uint8_t* to) const;
+  void store_floats(const kernels::FloatKernels& floats, Page& page, std::size_t at, const float* key,
+                    const float* value);
+  void store_codes(const kernels::FloatKernels& floats, Page& page, std::size_t at, const float* key,
+                   const float* value);
 
   KvShape shape_;
   KvType type_;

@@ -30,11 +30,11 @@ class Tile {
       : shape_(shape),
         type_(type),
         queries_(make_floats(shape.n_rows * shape.head_dim, kind, seed)),
-        keys_(round_up(shape.n_positions) * shape.head_dim * element_bytes()),
-        values_(shape.n_positions * value_dim(shape.head_dim) * element_bytes()),
-        key_scales_(make_floats(round_up(shape.n_positions), Kind::kOrdinary, seed + 1)),
-        value_scales_(make_floats(round_up(shape.n_positions), Kind::kOrdinary, seed + 2)),
-        weights_(kAttentionRows * kAttentionChunk),
+        keys_(round_up(shape.n_positions) * key_dim() * element_bytes()),
+        values_(n_values() * value_dim(shape.head_dim) * element_bytes()),
+        key_scales_(make_scales(round_up(shape.n_positions), seed + 1)),
+        value_scales_(make_scales(round_up(shape.n_positions), seed + 2)),
+        scratch_(attention_scratch(shape.head_dim)),
         max_(kAttentionRows),
         sum_(kAttentionRows),
         results_(kAttentionRows * value_dim(shape.head_dim)) {
@@ -62,12 +62,15 @@ class Tile {
       tile.key_scales = key_scales_.data();
       tile.value_scales = value_scales_.data();
     }
-    tile.weights = weights_.data();
+    tile.scratch = scratch_.data();
     tile.part = part();
     return tile;
   }
   [[nodiscard]] AttentionPart part() { return {max_.data(), sum_.data(), results_.data()}; }
-  [[nodiscard]] const std::size_t* n_visible() const { return n_visible_; }
+  /// (pairs of positions, value_dim, 2) and (positions) of type kI8.
+  [[nodiscard]] std::int8_t* codes() { return reinterpret_cast<std::int8_t*>(values_.data()); }
+  [[nodiscard]] float* key_scales() { return key_scales_.data(); }
+  [[nodiscard]] float* value_scales() { return value_scales_.data(); }
 
   /// Max, sum and results of all rows that see anything.
   [[nodiscard]] std::vector<float> run(const AttentionKernels& table) {
@@ -91,6 +94,17 @@ class Tile {
 
  private:
   [[nodiscard]] std::size_t element_bytes() const { return type_ == Type::kF32 ? 4 : type_ == Type::kF16 ? 2 : 1; }
+  [[nodiscard]] std::size_t key_dim() const {
+    return type_ == Type::kI8 ? i8_key_dim(shape_.head_dim) : shape_.head_dim;
+  }
+  [[nodiscard]] std::size_t n_values() const {
+    return type_ == Type::kI8 ? (shape_.n_positions + 1) / 2 * 2 : shape_.n_positions;
+  }
+  static std::vector<float> make_scales(std::size_t n, unsigned seed) {
+    std::vector<float> scales = make_floats(n, Kind::kOrdinary, seed);
+    for (float& scale : scales) scale = std::fabs(scale);
+    return scales;
+  }
   void fill(GuardedArray<std::uint8_t>& array, Kind kind, unsigned seed) {
     const std::size_t n = array.size() / element_bytes();
     const std::vector<float> floats = make_floats(n, kind, seed);
@@ -105,7 +119,7 @@ class Tile {
   GuardedArray<float> queries_;
   GuardedArray<std::uint8_t> keys_, values_;
   GuardedArray<float> key_scales_, value_scales_;
-  GuardedArray<float> weights_, max_, sum_, results_;
+  GuardedArray<float> scratch_, max_, sum_, results_;
   std::size_t n_visible_[kAttentionRows] = {};
 };
 
@@ -125,8 +139,9 @@ class AttentionTable : public testing::TestWithParam<const AttentionKernels*> {
   const AttentionKernels& table_ = *GetParam();
 };
 
-constexpr TileShape kShapes[] = {{1, 1, 1},     {7, 3, 2},     {16, 16, 3},  {20, 17, 4},   {64, 31, 5}, {33, 100, 6},
-                                 {128, 255, 7}, {128, 256, 8}, {80, 256, 1}, {130, 129, 8}, {128, 2, 8}, {16, 48, 7}};
+constexpr TileShape kShapes[] = {{1, 1, 1},    {7, 3, 2},     {16, 16, 3},   {20, 17, 4},  {64, 31, 5},
+                                 {33, 100, 6}, {128, 255, 7}, {128, 256, 8}, {80, 256, 1}, {130, 129, 8},
+                                 {128, 2, 8},  {16, 48, 7},   {128, 256, 4}, {300, 40, 2}};
 
 TEST_P(AttentionTable, EqualsTheScalarTable) {
   for (const Kind kind : kAllKinds) {
@@ -163,12 +178,72 @@ TEST_P(AttentionTable, MergesAndFinishesLikeTheScalarTable) {
   EXPECT_EQ(first_difference(run(table_), run(kAttentionScalar)), "");
 }
 
-TEST_P(AttentionTable, WidensCodes) {
-  GuardedArray<std::int8_t> codes(256);
-  for (std::size_t i = 0; i < 256; ++i) codes.data()[i] = static_cast<std::int8_t>(static_cast<int>(i) - 128);
-  GuardedArray<float> y(256);
-  table_.widen_i8(codes.data(), 256, y.data());
-  for (std::size_t i = 0; i < 256; ++i) EXPECT_EQ(y.data()[i], static_cast<float>(i) - 128.0f);
+TEST_P(AttentionTable, EqualsTheScalarTableForAnyNumberOfPositions) {
+  for (std::size_t n = 1; n <= kAttentionChunk; ++n) {
+    const TileShape shape{1 + n * 7 % 70, n, 1 + n % kAttentionRows};
+    Tile tile(shape, Type::kI8, Kind::kOrdinary, static_cast<unsigned>(n));
+    const std::vector<float> expected = tile.run(kAttentionScalar);
+    ASSERT_EQ(first_difference(tile.run(table_), expected), "")
+        << shape.head_dim << " columns, " << n << " positions, " << shape.n_rows << " rows";
+  }
+}
+
+TEST_P(AttentionTable, IgnoresWhatLiesBehindTheLastPosition) {
+  // 37 positions: the pair of the last one and its block of 16 hold more.
+  constexpr std::size_t kPositions = 37;
+  constexpr TileShape kShape{24, kPositions, 3};
+  Tile tile(kShape, Type::kI8, Kind::kOrdinary, 5);
+  const std::vector<float> expected = tile.run(table_);
+  for (std::size_t d = 0; d < value_dim(kShape.head_dim); ++d) {
+    tile.codes()[kPositions / 2 * value_dim(kShape.head_dim) * 2 + 2 * d + 1] = 127;
+  }
+  for (std::size_t j = kPositions; j < round_up(kPositions); ++j) {
+    tile.key_scales()[j] = std::numeric_limits<float>::infinity();
+    tile.value_scales()[j] = std::numeric_limits<float>::quiet_NaN();
+  }
+  EXPECT_EQ(first_difference(tile.run(table_), expected), "");
+}
+
+/// Positions that are all alike, every code the largest: the results are those of one position, and the sums of the
+/// integers as large as they can be.
+void expect_the_largest_sums(const AttentionKernels& table, std::size_t head_dim, float sign) {
+  const std::size_t n_columns = value_dim(head_dim);
+  const std::vector<float> query(head_dim, 2.0f);
+  const std::vector<std::int8_t> codes(kAttentionChunk * n_columns,
+                                       static_cast<std::int8_t>(sign * static_cast<float>(kAttentionMaxCode)));
+  const std::vector<float> scales(kAttentionChunk, 0.5f);
+  std::vector<float> scratch(attention_scratch(head_dim)), results(kAttentionRows * n_columns);
+  float max[kAttentionRows], sum[kAttentionRows];
+  const std::size_t n_visible = kAttentionChunk;
+  AttentionTile tile{};
+  tile.head_dim = head_dim;
+  tile.n_rows = 1;
+  tile.scale = 0.125f;
+  std::fill_n(tile.queries, kAttentionRows, query.data());
+  tile.n_visible = &n_visible;
+  tile.keys = reinterpret_cast<const std::uint8_t*>(codes.data());
+  tile.values = tile.keys;
+  tile.key_scales = scales.data();
+  tile.value_scales = scales.data();
+  tile.scratch = scratch.data();
+  tile.part = {max, sum, results.data()};
+  table.attend_i8(tile);
+  const double score = double{sign} * kAttentionMaxCode * 0.5 * 2.0 * 0.125 * static_cast<double>(head_dim);
+  EXPECT_NEAR(double{max[0]}, score, std::fabs(score) * 5 * kRoundoff);
+  EXPECT_EQ(sum[0], static_cast<float>(kAttentionChunk));
+  const double result = double{sign} * kAttentionMaxCode * 0.5 * kAttentionChunk;
+  for (std::size_t d = 0; d < n_columns; ++d) {
+    ASSERT_NEAR(double{results[d]}, result, std::fabs(result) * 4 * kRoundoff) << d;
+  }
+}
+
+TEST_P(AttentionTable, HoldsTheLargestSumsOfIntegers) {
+  for (const std::size_t head_dim : {std::size_t{1}, std::size_t{128}, std::size_t{516}, std::size_t{517},
+                                     kAttentionMaxHeadDim - 1, kAttentionMaxHeadDim}) {
+    SCOPED_TRACE(head_dim);
+    expect_the_largest_sums(table_, head_dim, 1.0f);
+    expect_the_largest_sums(table_, head_dim, -1.0f);
+  }
 }
 
 TEST_P(AttentionTable, RoundsAProductAndItsSumOnce) {
@@ -180,7 +255,7 @@ TEST_P(AttentionTable, RoundsAProductAndItsSumOnce) {
   keys.data()[0] = 1.0f + 0x1p-23f;
   keys.data()[kLanes] = 0x1p-24f * (1.0f - 0x1p-23f);
   const float query[kDim] = {1.0f, 1.0f + 0x1p-23f};
-  GuardedArray<float> weights(kAttentionRows * kAttentionChunk), results(kAttentionRows * value_dim(kDim));
+  GuardedArray<float> scratch(attention_scratch(kDim)), results(kAttentionRows * value_dim(kDim));
   float max[kAttentionRows], sum[kAttentionRows];
   const std::size_t n_visible = 1;
   AttentionTile tile{};
@@ -191,7 +266,7 @@ TEST_P(AttentionTable, RoundsAProductAndItsSumOnce) {
   tile.n_visible = &n_visible;
   tile.keys = reinterpret_cast<const std::uint8_t*>(keys.data());
   tile.values = reinterpret_cast<const std::uint8_t*>(values.data());
-  tile.weights = weights.data();
+  tile.scratch = scratch.data();
   tile.part = {max, sum, results.data()};
   table_.attend_f32(tile);
   EXPECT_EQ(max[0], 1.0f + 0x1p-23f);
@@ -203,7 +278,7 @@ TEST_P(AttentionTable, WeighsByTheExponential) {
   GuardedArray<float> keys(kLanes), values(2 * value_dim(1));
   values.data()[value_dim(1)] = 1.0f;
   const float query = 1.0f;
-  GuardedArray<float> weights(kAttentionRows * kAttentionChunk), results(kAttentionRows * value_dim(1));
+  GuardedArray<float> scratch(attention_scratch(1)), results(kAttentionRows * value_dim(1));
   float max[kAttentionRows], sum[kAttentionRows];
   const std::size_t n_visible = 2;
   AttentionTile tile{};
@@ -214,7 +289,7 @@ TEST_P(AttentionTable, WeighsByTheExponential) {
   tile.n_visible = &n_visible;
   tile.keys = reinterpret_cast<const std::uint8_t*>(keys.data());
   tile.values = reinterpret_cast<const std::uint8_t*>(values.data());
-  tile.weights = weights.data();
+  tile.scratch = scratch.data();
   tile.part = {max, sum, results.data()};
   for (float x = -90.0f; x < 0.0f; x += 0.00317f) {
     keys.data()[1] = x;

@@ -156,7 +156,11 @@ TEST_P(Attention, FollowsTheDefinition) {
   // A score is a sum of head_dim products, so off by head_dim roundings of |q||k|/4 < 4 head_dim; so is, relatively,
   // its weight. A mean of values below 5 is off by twice that, and by a rounding for each position.
   const auto n = static_cast<double>(shape_.head_dim);
-  const double bound = 5.0 * (2.0 * n * std::sqrt(n) + static_cast<double>(shape_.n_positions) + 20.0) * 0x1p-24;
+  double bound = 5.0 * (2.0 * n * std::sqrt(n) + static_cast<double>(shape_.n_positions) + 20.0) * 0x1p-24;
+  // For kInt8 queries and weights are rounded as well, by a step that is 2^-15 of the largest, again below 5: with a
+  // standard deviation of 1 / sqrt(12) of it. A score is off by kScale * sqrt(head_dim) times that, and a result by
+  // about as much, and by as much as a weight. No element is off by six deviations.
+  if (type_ == KvType::kInt8) bound += 6.0 * (double{kScale} * std::sqrt(n) + 1.0) * 5.0 * 0x1p-15 / std::sqrt(12.0);
   for (std::size_t t = 0; t < shape_.n_positions; ++t) {
     for (std::size_t head = 0; head < shape_.n_heads; ++head) {
       const std::vector<double> values = expected(shape_, text, type_, t, head);
@@ -245,6 +249,12 @@ TEST(KvCache, RefusesASizeThatDoesNotExist) {
         KvCache({.n_layers = 1000, .n_kv_heads = 1000, .n_positions = std::size_t{1} << 50, .head_dim = 1000}, type),
         Error);
   }
+}
+
+TEST(KvCache, RefusesHeadsWhoseSumsOfIntegersCouldOverflow) {
+  const KvShape shape{.n_layers = 1, .n_kv_heads = 1, .n_positions = 1, .head_dim = kernels::kAttentionMaxHeadDim + 1};
+  EXPECT_NO_THROW(KvCache(shape, KvType::kF16));
+  EXPECT_THROW(KvCache(shape, KvType::kInt8), Error);
 }
 
 TEST(KvCache, CountsTheBytesOfATextOfSomeLength) {

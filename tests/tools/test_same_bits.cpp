@@ -38,14 +38,16 @@ TEST_F(SameBits, OfEveryKernelBatchAndNumberOfThreads) {
 }
 
 TEST_F(SameBits, OfEveryInstructionSet) {
-  const std::string expected = logits({}, "scalar");
-  ASSERT_FALSE(expected.empty());
-  for (const char* isa :
-       {"baseline", "dotprod", "i8mm", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512vbmi", "amx"}) {
-    for (const char* batch : {"1", "7", "512"}) {
-      const std::string found = logits({"--batch", batch}, isa);
-      if (found.empty()) continue;
-      EXPECT_EQ(found, expected) << isa << ", batch " << batch;
+  for (const char* kv : {"f16", "int8"}) {
+    const std::string expected = logits({"--kv", kv}, "scalar");
+    ASSERT_FALSE(expected.empty());
+    for (const char* isa :
+         {"baseline", "dotprod", "i8mm", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512vbmi", "amx"}) {
+      for (const char* batch : {"1", "7", "512"}) {
+        const std::string found = logits({"--kv", kv, "--batch", batch}, isa);
+        if (found.empty()) continue;
+        EXPECT_EQ(found, expected) << isa << ", batch " << batch << ", kv " << kv;
+      }
     }
   }
 }

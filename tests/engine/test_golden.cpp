@@ -69,7 +69,16 @@ INSTANTIATE_TEST_SUITE_P(Engine, Golden, testing::Values("bitnet", "bitnet-b1.58
 
 /// A directory with more models, named by TERN_SHARED: golden/tiny-NAME.TYPE.gguf, tiny-NAME.{int8,none}.f32,
 /// tokens.txt
-class SharedGolden : public testing::TestWithParam<const char*> {};
+struct SharedModel {
+  const char* name;
+  double f32_bound = kF32Bound;
+};
+
+/// One activation of tiny-llama, 13.5 + 1.2e-7 steps, lies nearer to a tie than floats can tell (1e-8 of it): it may
+/// round either way, and moves the logits by 1e-2.
+constexpr SharedModel kSharedModels[] = {{"bitnet"}, {"b158"}, {"llama", 0.015}, {"qwen3"}};
+
+class SharedGolden : public testing::TestWithParam<SharedModel> {};
 
 TEST_P(SharedGolden, AgreesWithDoublePrecision) {
   const char* shared = std::getenv("TERN_SHARED");
@@ -78,19 +87,19 @@ TEST_P(SharedGolden, AgreesWithDoublePrecision) {
   std::vector<Token> tokens;
   std::ifstream in(golden / "tokens.txt");
   for (std::string token; std::getline(in, token, ',');) tokens.push_back(std::stoi(token));
-  const std::string name = std::string("tiny-") + GetParam();
+  const std::string name = std::string("tiny-") + GetParam().name;
   const std::vector<float> expected = read_floats(golden / (name + ".int8.f32"));
   for (const char* type : {"TQ2_0", "TQ1_0", "I2_S"}) {
     const auto model = Model::open(golden / (name + "." + type + ".gguf"), {.head = HeadType::kFile});
-    EXPECT_LT(error_of(model, tokens, expected, KvType::kF32), kF32Bound) << type;
+    EXPECT_LT(error_of(model, tokens, expected, KvType::kF32), GetParam().f32_bound) << type;
     EXPECT_LT(error_of(model, tokens, expected, KvType::kF16), kF16Bound) << type;
   }
   const auto model = Model::open(golden / (name + ".F16.gguf"), {.head = HeadType::kFile});
   EXPECT_LT(error_of(model, tokens, read_floats(golden / (name + ".none.f32")), KvType::kF32), kF32Bound);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engine, SharedGolden, testing::Values("bitnet", "b158", "llama", "qwen3"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(Engine, SharedGolden, testing::ValuesIn(kSharedModels),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace tern

@@ -42,31 +42,6 @@ struct AttentionI8 {
     std::size_t group_stride;
   };
 
-  /// What the next phase of this or the next chunk reads, asked for while this one computes: as kRuns streams side by
-  /// side, of which memory gives more than of one.
-  struct Ahead {
-    static constexpr std::size_t kRuns = 8;
-    const std::uint8_t* p;
-    std::size_t n_lines;
-    std::size_t run;       // bytes from one run to the next
-    std::size_t done = 0;  // lines
-
-    Ahead(const std::uint8_t* begin, std::size_t bytes) : p(begin), n_lines(bytes / kCacheLine), run(bytes / kRuns) {}
-
-    /// As much as a step of a product reads, at least a line: of one run after the other, and again from the first.
-    template <std::size_t n_groups>
-    void prefetch() {
-      constexpr std::size_t kLines = (n_groups * kPairBytes + kCacheLine - 1) / kCacheLine;
-      if (done >= n_lines) return;
-      for_constants<kLines>([&](auto) {
-        __builtin_prefetch(p, 0, 2);
-        p += run;
-      });
-      done += kLines;
-      if (done % kRuns < kLines) p -= kRuns * run - kCacheLine;
-    }
-  };
-
   static Lanes larger(const Lanes& a, const Lanes& b) { return FloatImpl::larger(a, b); }
   static Lanes smaller(const Lanes& a, const Lanes& b) {
     return map<Isa>([](Floats x, Floats y) { return Isa::smaller(x, y); }, a, b);
@@ -80,7 +55,7 @@ struct AttentionI8 {
     for_constants<n_rows>([&](auto r) { for_constants<n_groups>([&](auto g) { sums[r][g] = Pairs::zero(); }); });
     Ahead ahead = asked;  // in registers
     for (std::size_t k = 0; k < n_pairs; ++k) {
-      ahead.template prefetch<n_groups>();
+      ahead.prefetch<lines_of(n_groups * kPairBytes)>();
       typename Pairs::Codes codes[n_groups];
       for_constants<n_groups>([&](auto g) { codes[g] = Pairs::load(right.p + g * right.group_stride); });
       for_constants<n_rows>([&](auto r) {

@@ -59,11 +59,16 @@ struct AttentionImpl {
   /// sums[r][g] += sum over k < n of left(k, r) * right(k, g), the products added up in the order of k. This is both
   /// products of attention: queries with keys, and weights with values.
   template <std::size_t n_rows, std::size_t n_groups, typename L, typename Element>
-  static void add_products(L left, Right<Element> right, std::size_t n, Sums sums) {
+  static void add_products(L left, Right<Element> right, std::size_t n, Ahead& asked, Sums sums) {
     Lanes segment[n_rows][n_groups];
     for_constants<n_rows>(
         [&](auto r) { for_constants<n_groups>([&](auto g) { segment[r][g] = broadcast<Isa>(0.0f); }); });
+    Ahead ahead = asked;  // in registers
     for (std::size_t k = 0; k < n; ++k) {
+      // Not for floats: those of a prompt were just widened into the cache.
+      if constexpr (sizeof(Element) < sizeof(float)) {
+        ahead.prefetch<lines_of(n_groups * kLanes * sizeof(Element))>();
+      }
       Lanes b[n_groups];
       for_constants<n_groups>([&](auto g) { b[g] = load<Isa>(right.p + g * right.group_stride, Whole{}); });
       for_constants<n_rows>([&](auto r) {
@@ -73,20 +78,13 @@ struct AttentionImpl {
       left.p += L::kStep;
       right.p += right.step;
     }
+    asked = ahead;
     for_constants<n_rows>([&](auto r) {
       for_constants<n_groups>([&](auto g) {
         float* sum = sums.p + r * sums.row_stride + g * kLanes;
         store(sum, Whole{}, load<Isa>(sum, Whole{}) + segment[r][g]);
       });
     });
-  }
-
-  /// Asks for bytes that the next phase of this or the next chunk reads, while this one computes. Floats are not asked
-  /// for: those of a prompt were just widened into the cache.
-  template <typename Element>
-  static void prefetch(const std::uint8_t* p, std::size_t bytes) {
-    if constexpr (sizeof(Element) == sizeof(float)) return;
-    for (std::size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(p + i, 0, 2);
   }
 
   static float* weights_of(const AttentionTile& in, std::size_t row) { return in.scratch + row * kAttentionChunk; }
@@ -101,6 +99,7 @@ struct AttentionImpl {
     const std::size_t n_blocks = round_up(in.n_visible[in.n_rows - 1]) / kLanes;
     const std::size_t block_size = in.head_dim * kLanes;  // elements
     const Element* keys = reinterpret_cast<const Element*>(in.keys);
+    Ahead values(in.values, in.n_visible[in.n_rows - 1] * value_dim(in.head_dim) * sizeof(Element));
     for (std::size_t r = 0; r < rows_covered<Isa::kTileRows>(in.n_rows); ++r) {
       fill_zeros(weights_of(in, r), n_blocks * kLanes);
     }
@@ -113,10 +112,7 @@ struct AttentionImpl {
       cover_rows<Isa::kTileRows>(0, in.n_rows, [&](std::size_t row, auto rows) {
         cover_groups<groups_for(rows, Isa::kTileGroups)>(n_blocks, [&](std::size_t block, auto groups) {
           const std::size_t at = block * block_size + d * kLanes;
-          for (std::size_t g = 0; row == 0 && g < groups; ++g) {
-            prefetch<Element>(in.values + (at + g * block_size) * sizeof(Element), n * kLanes * sizeof(Element));
-          }
-          add_products<rows, groups>(Queries{queries + row}, Right<Element>{keys + at, kLanes, block_size}, n,
+          add_products<rows, groups>(Queries{queries + row}, Right<Element>{keys + at, kLanes, block_size}, n, values,
                                      Sums{weights_of(in, row) + block * kLanes, kAttentionChunk});
         });
       });
@@ -199,31 +195,31 @@ struct AttentionImpl {
     const bool all_alike = n_first == in.n_visible[in.n_rows - 1];
     const std::size_t n_shared = all_alike ? n_first : n_first / kAttentionSegment * kAttentionSegment;
     fill_zeros(in.part.values, rows_covered<Isa::kTileRows>(in.n_rows) * n_columns);
+    // The keys of the next head, which this thread often takes next, lie right after those of this one.
+    const std::size_t chunk_bytes = kAttentionChunk * in.head_dim * sizeof(Element);
+    Ahead next_keys(in.keys + chunk_bytes, in.n_visible[in.n_rows - 1] == kAttentionChunk ? chunk_bytes : 0);
     for (std::size_t j = 0; j < n_shared; j += kAttentionSegment) {
-      // The keys of the next chunk, if this thread takes it, lie right after those of this one.
-      prefetch<Element>(in.keys + (kAttentionChunk * in.head_dim + j * n_columns) * sizeof(Element),
-                        kAttentionSegment * n_columns * sizeof(Element));
       const std::size_t end = n_shared - j < kAttentionSegment ? n_shared : j + kAttentionSegment;
-      cover_rows<Isa::kTileRows>(0, in.n_rows,
-                                 [&](std::size_t row, auto rows) { mix_segment<Element, rows>(in, row, j, end); });
+      cover_rows<Isa::kTileRows>(
+          0, in.n_rows, [&](std::size_t row, auto rows) { mix_segment<Element, rows>(in, row, j, end, next_keys); });
     }
     if (all_alike) return;
     for (std::size_t row = 0; row < in.n_rows; ++row) {
       const std::size_t n = in.n_visible[row];
       for (std::size_t j = n_shared; j < n; j += kAttentionSegment) {
-        mix_segment<Element, 1>(in, row, j, n - j < kAttentionSegment ? n : j + kAttentionSegment);
+        mix_segment<Element, 1>(in, row, j, n - j < kAttentionSegment ? n : j + kAttentionSegment, next_keys);
       }
     }
   }
 
   /// Positions begin .. end - 1 of mix(), of one segment, for n_rows rows.
   template <typename Element, std::size_t n_rows>
-  static void mix_segment(const AttentionTile& in, std::size_t row, std::size_t begin, std::size_t end) {
+  static void mix_segment(const AttentionTile& in, std::size_t row, std::size_t begin, std::size_t end, Ahead& ahead) {
     const std::size_t n_columns = value_dim(in.head_dim);
     const Element* values = reinterpret_cast<const Element*>(in.values) + begin * n_columns;
     cover_groups<groups_for(n_rows, Isa::kTileGroups)>(n_columns / kLanes, [&](std::size_t group, auto groups) {
       const Weights left{weights_of(in, row) + begin};
-      add_products<n_rows, groups>(left, Right<Element>{values + group * kLanes, n_columns, kLanes}, end - begin,
+      add_products<n_rows, groups>(left, Right<Element>{values + group * kLanes, n_columns, kLanes}, end - begin, ahead,
                                    Sums{in.part.values + row * n_columns + group * kLanes, n_columns});
     });
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -17,6 +18,33 @@ inline void for_constants(const Body& body) {
   [&]<std::size_t... i>(std::index_sequence<i...>) { (body(std::integral_constant<std::size_t, i>{}), ...); }
   (std::make_index_sequence<n>{});
 }
+
+/// Cache lines that some bytes need.
+constexpr std::size_t lines_of(std::size_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine; }
+
+/// What the next phase of this or the next chunk reads, asked for while this one computes: as kRuns streams side by
+/// side, of which memory gives more than of one.
+struct Ahead {
+  static constexpr std::size_t kRuns = 8;
+  const std::uint8_t* p;
+  std::size_t n_lines;
+  std::size_t run;       // bytes from one run to the next
+  std::size_t done = 0;  // lines
+
+  Ahead(const std::uint8_t* begin, std::size_t bytes) : p(begin), n_lines(bytes / kCacheLine), run(bytes / kRuns) {}
+
+  /// As much as a step of a product reads: a line of one run after the other, and again from the first.
+  template <std::size_t kLines>
+  void prefetch() {
+    if (done >= n_lines) return;
+    for_constants<kLines>([&](auto) {
+      __builtin_prefetch(p, 0, 2);
+      p += run;
+    });
+    done += kLines;
+    if (done % kRuns < kLines) p -= kRuns * run - kCacheLine;
+  }
+};
 
 /// The most groups of columns a tile has: a head of 128 columns.
 constexpr std::size_t kMaxTileColumns = 8;

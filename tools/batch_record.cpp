@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "tern/error.h"
 #include "tools/input.h"
 #include "tools/output.h"
 
@@ -11,7 +12,7 @@ namespace tern::tools {
 namespace {
 
 constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
-constexpr int kMaxDepth = 16;            // of nested values; messages need 3
+constexpr int kMaxDepth = 16;              // of nested values; messages need 3
 constexpr std::size_t kMaxLogprobs = 100;  // alternatives of a token
 constexpr std::size_t kMaxStops = 64;
 

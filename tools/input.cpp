@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "tern/error.h"
@@ -83,17 +84,35 @@ void TextSource::require_input() const {
 void TextSource::for_each_line(const std::function<void(std::string_view line)>& use) const {
   if (is_argument()) return use(argument);
   require_input();
-  const bool from_stdin = file.empty() || file == "-";
-  const OpenFile opened = from_stdin ? nullptr : open_file(file);
-  std::FILE* in = from_stdin ? stdin : opened.get();
-  char* line = nullptr;
-  std::size_t capacity = 0;
-  const std::unique_ptr<char*, void (*)(char**)> free_line(&line, [](char** held) { std::free(*held); });
-  for (::ssize_t size = 0; (size = ::getline(&line, &capacity, in)) >= 0;) {
-    const std::string_view text(line, static_cast<std::size_t>(size));
-    use(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text);
+  LineReader lines(file.empty() ? "-" : file);
+  while (const auto line = lines.next()) use(*line);
+}
+
+LineReader::LineReader(const std::string& path)
+    : path_(path == "-" ? "standard input" : path), file_(path == "-" ? stdin : open_file(path).release()) {}
+
+LineReader::~LineReader() {
+  if (file_ != stdin) std::fclose(file_);
+  std::free(line_);
+}
+
+std::optional<std::string> LineReader::next() {
+  const ::ssize_t size = ::getline(&line_, &capacity_, file_);
+  if (size < 0) {
+    check_read(file_, path_);
+    return std::nullopt;
   }
-  check_read(in, from_stdin ? "standard input" : file);
+  const std::string_view text(line_, static_cast<std::size_t>(size));
+  return std::string(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text);
+}
+
+std::optional<std::size_t> LineReader::count() const {
+  std::error_code ignored;
+  if (file_ == stdin || !std::filesystem::is_regular_file(path_, ignored)) return std::nullopt;
+  LineReader again(path_);
+  std::size_t n = 0;
+  while (again.next()) ++n;
+  return n;
 }
 
 std::string interpret_escapes(std::string_view text) {
@@ -128,6 +147,7 @@ std::optional<T> parse_number(std::string_view text) {
 }
 
 template std::optional<Token> parse_number<Token>(std::string_view text);
+template std::optional<std::size_t> parse_number<std::size_t>(std::string_view text);
 template std::optional<float> parse_number<float>(std::string_view text);
 
 std::vector<Token> parse_tokens(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -37,6 +38,29 @@ struct TextSource {
   CLI::Option* text_ = nullptr;
 };
 
+/// The lines of a file, one after the other; "-" is standard input.
+class LineReader {
+ public:
+  /// Errors    Error(kIo)
+  explicit LineReader(const std::string& path);
+  ~LineReader();
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  /// The next line without its newline; nothing at the end.
+  ///
+  /// Errors    Error(kIo)
+  [[nodiscard]] std::optional<std::string> next();
+  /// Lines of the whole file, if it is a regular one: for who shows how much is left.
+  [[nodiscard]] std::optional<std::size_t> count() const;
+
+ private:
+  std::string path_;
+  std::FILE* file_;
+  char* line_ = nullptr;  // of getline()
+  std::size_t capacity_ = 0;
+};
+
 /// Turns \n, \r, \t, \", \', \\ and \xNN into the characters they stand for; other backslashes stay.
 [[nodiscard]] std::string interpret_escapes(std::string_view text);
 
@@ -55,6 +79,7 @@ template <typename T>
 [[nodiscard]] std::optional<T> parse_number(std::string_view text);
 
 extern template std::optional<Token> parse_number<Token>(std::string_view text);
+extern template std::optional<std::size_t> parse_number<std::size_t>(std::string_view text);
 extern template std::optional<float> parse_number<float>(std::string_view text);
 
 }  // namespace tern::tools

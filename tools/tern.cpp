@@ -23,6 +23,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"run", "Continue a text", declare_run},
+    {"batch", "Generate a text for every record of a file", declare_batch},
     {"bench", "Measure the kernels on this machine", declare_bench},
     {"inspect", "Describe a model file and what this machine can do with it", declare_inspect},
     {"tokenize", "Split a text into tokens", declare_tokenize},
@@ -36,6 +37,7 @@ constexpr const char* kFooter = R"(Exit status:
   2    an option or argument that can not be carried out
   3    a model file that is broken or not supported
   4    a file, or standard output, that can not be opened, read or written
+  5    a batch is done, but some of its records have an error instead of a text
   130  stopped by Ctrl-C
   141  the reader of standard output went away
 

@@ -75,6 +75,9 @@ void declare_measuring(CLI::App& app, BenchOptions& o) {
   app.add_option("--kv", o.kv, "Number type of the KV cache")
       ->check(CLI::IsMember({"f16", "f32", "int8"}))
       ->capture_default_str();
+  app.add_option("--head", o.model.head, "Weights of the output head: int8, or f16 for those in the file")
+      ->check(CLI::IsMember({"int8", "f16"}))
+      ->capture_default_str();
   app.add_option("--reps", o.repetitions, "Repetitions, each a round of all measurements")
       ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
       ->type_name("N")

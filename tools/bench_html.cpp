@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMostSeries = 4;  // of a chart, so that it can be read
 constexpr std::size_t kMostBars = 24;
+constexpr std::size_t kMostDepths = 5;
+constexpr double kMostLimit = 4.0;  // times the highest speed: a limit above would press all else to the ground
 
 constexpr const char* kHead = R"(<!doctype html>
 <html lang="en">
@@ -37,8 +39,10 @@ p { margin: .2rem 0 .6rem; }
 .facts b { display: block; font-size: 1.5rem; line-height: 1.2; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 figure { margin: 0; padding: 1rem; min-width: 0; }
+dl { margin: .4rem 0 0; font-size: .9rem; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; color: var(--soft); }
 svg { display: block; width: 100%; height: auto; margin: .6rem 0; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg text { font: 12px system-ui, sans-serif; fill: var(--ink); paint-order: stroke; stroke: var(--card);
+  stroke-width: 4px; stroke-linejoin: round; }
 .axis { stroke: var(--soft); } .grid { stroke: var(--rule); }
 .line, .limit { fill: none; stroke: currentColor; stroke-width: 2; }
 .limit { stroke-dasharray: 6 4; }
@@ -47,7 +51,7 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg line.limit { stroke: var(--ink); }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
 .c4 { color: var(--c4); } .c5 { color: var(--c5); }
-.legend { font-size: .85rem; margin: 0; } .legend span { margin-right: 1rem; white-space: nowrap; }
+.legend { font-size: .85rem; margin: 0 0 .5rem; } .legend span { margin-right: 1rem; white-space: nowrap; }
 .legend i { display: inline-block; width: 1rem; margin-right: .35rem; vertical-align: middle; }
 .legend .block { height: .7rem; background: currentColor; border-radius: .15rem; }
 .legend .dash { border-top: 2px dashed currentColor; }
@@ -65,39 +69,59 @@ std::string figure(const std::string& heading, const std::string& chart, const s
                      escape(caption));
 }
 
-/// Points that differ in nothing but threads.
-std::string series_name(const SpeedPoint& point) { return title_of(point); }
-
-/// Speed over threads of one phase, with the limit of each.
-std::string threads_chart(const BenchReport& report, const std::string& phase) {
+/// Speeds of a phase over threads, and their limits: a pair of series for what differs in nothing but threads.
+struct SpeedSeries {
   std::vector<ChartSeries> measured;
   std::vector<ChartSeries> limits;
+};
+
+SpeedSeries collect_speeds(const BenchReport& report, const std::string& phase) {
+  SpeedSeries all;
   for (const SpeedPoint& point : report.benchmark.points) {
     if (point.phase != phase) continue;
-    const std::string name = series_name(point);
-    auto found = std::ranges::find(measured, name, &ChartSeries::name);
-    if (found == measured.end()) {
-      if (measured.size() == kMostSeries) continue;
-      const int colour = static_cast<int>(measured.size());
-      measured.push_back({.name = name, .colour = colour, .limit = false, .points = {}});
-      limits.push_back({.name = "limit of " + name, .colour = colour, .limit = true, .points = {}});
-      found = measured.end() - 1;
+    const std::string name = title_of(point);
+    auto found = std::ranges::find(all.measured, name, &ChartSeries::name);
+    if (found == all.measured.end()) {
+      if (all.measured.size() == kMostSeries) continue;
+      const int colour = static_cast<int>(all.measured.size());
+      all.measured.push_back({.name = name, .colour = colour, .limit = false, .points = {}});
+      all.limits.push_back({.name = name, .colour = colour, .limit = true, .points = {}});
+      found = all.measured.end() - 1;
     }
     const Spread spread = spread_of(speeds_of(point));
     const double threads = point.threads;
     found->points.push_back({threads, spread.median, spread.first, spread.third});
-    const double limit = limit_speed(point);
-    if (limit > 0.0)
-      limits[static_cast<std::size_t>(found - measured.begin())].points.push_back({threads, limit, 0, 0});
+    const auto index = static_cast<std::size_t>(found - all.measured.begin());
+    if (limit_speed(point) > 0.0) all.limits[index].points.push_back({threads, limit_speed(point), 0.0, 0.0});
   }
-  if (measured.empty()) return {};
-  std::vector<ChartSeries> all = measured;
-  std::ranges::copy_if(limits, std::back_inserter(all), [](const ChartSeries& s) { return !s.points.empty(); });
+  return all;
+}
+
+/// The highest point of all series.
+double highest(const std::vector<ChartSeries>& list) {
+  double value = 0.0;
+  for (const ChartSeries& series : list) {
+    for (const ChartPoint& point : series.points) value = std::max(value, point.y);
+  }
+  return value;
+}
+
+/// Speed over threads of one phase, with those limits that leave something to be seen.
+std::string threads_chart(const BenchReport& report, const std::string& phase) {
+  const SpeedSeries speeds = collect_speeds(report, phase);
+  if (speeds.measured.empty()) return {};
+  std::vector<ChartSeries> drawn = speeds.measured;
+  std::vector<ChartSeries> legend = speeds.measured;
+  for (const ChartSeries& limit : speeds.limits) {
+    if (!limit.points.empty() && highest({limit}) <= kMostLimit * highest(speeds.measured)) drawn.push_back(limit);
+  }
+  const std::size_t n_limits = drawn.size() - speeds.measured.size();
+  if (n_limits > 0) legend.push_back({.name = "limit, in the same colour", .colour = 0, .limit = true, .points = {}});
   const std::string chart =
-      draw({.title = phase + " speed by threads", .x_unit = "threads", .y_unit = "tokens/s", .series = all});
-  return figure(phase == "prompt" ? "Reading a prompt" : "Generating", chart + draw_legend(all),
-                "Median of tokens per second, all texts together; the pale bar spans the quartiles, the dashed line is "
-                "what memory or processor allow.");
+      draw({.title = phase + " speed by threads", .x_unit = "threads", .y_unit = "tokens/s", .series = drawn});
+  return figure(phase == "prompt" ? "Reading a prompt" : "Generating", chart + draw_legend(legend),
+                fmt::format("Median of tokens per second, all texts together; the pale bar spans the quartiles.{}",
+                            n_limits < speeds.limits.size() ? " A limit far above is not drawn: see the shares." : ""));
 }
 
 std::string shares_chart(const BenchReport& report) {
@@ -108,16 +132,14 @@ std::string shares_chart(const BenchReport& report) {
     const double speed = spread_of(speeds_of(point)).median;
     bars.push_back(
         {.name = fmt::format("{}, {} thread{}", title_of(point), point.threads, point.threads == 1 ? "" : "s"),
-         .value =
-             fmt::format("{:.0f} % of {} ({})", 100.0 * speed / limit, fmt::format("{:.4g}", limit), point.limited_by),
+         .value = fmt::format("{:.0f} % ({})", 100.0 * speed / limit, point.limited_by),
          .colour = point.phase == "prompt" ? 1 : 0,
          .share = speed / limit});
   }
   if (bars.empty()) return {};
-  return figure(
-      "Share of the limit", draw_shares("share of the limit reached", bars),
-      "The limit in tokens per second: reading the bytes at the speed of reading alone (memory), or the "
-      "multiply-adds at the int8 peak, whichever takes longer. Both were measured in turns with the figures.");
+  return figure("Share of the limit", draw_shares("share of the limit reached", bars),
+                "The limit is what takes longer: reading the bytes at the speed of reading alone (memory), or the "
+                "multiply-adds at the int8 peak. Both were measured in turns with the figures.");
 }
 
 std::string bytes_chart(const BenchReport& report) {
@@ -126,6 +148,9 @@ std::string bytes_chart(const BenchReport& report) {
   for (const SpeedPoint& point : report.benchmark.points) depths.push_back(point.depth + point.tokens);
   std::ranges::sort(depths);
   depths.erase(std::unique(depths.begin(), depths.end()), depths.end());
+  if (depths.size() > kMostDepths) {
+    depths.erase(depths.begin() + kMostDepths - 1, depths.end() - 1);  // the deepest one stays
+  }
   std::vector<StackedBar> bars;
   for (const std::size_t depth : depths) {
     bars.push_back(
@@ -179,34 +204,55 @@ std::string facts(const BenchReport& report) {
   for (const auto& [phase, point] : best) {
     if (point == nullptr) continue;
     const Spread spread = spread_of(speeds_of(*point));
-    html += fmt::format("<div><b>{:.4g} tok/s</b><span class=\"soft\">{}, {} thread{}, &plusmn;{:.1f} %</span></div>\n",
-                        spread.median, escape(title_of(*point)), point->threads, point->threads == 1 ? "" : "s",
-                        100.0 * spread.relative());
+    html += fmt::format("<div><b>{} tok/s</b><span class=\"soft\">{}, {} thread{}, &plusmn;{:.1f} %</span></div>\n",
+                        readable(spread.median), escape(title_of(*point)), point->threads,
+                        point->threads == 1 ? "" : "s", 100.0 * spread.relative());
   }
   const double read =
       static_cast<double>(report.model.ternary_bytes + report.model.head_bytes + report.model.float_bytes);
-  html +=
-      fmt::format("<div><b>{:.4g} MB</b><span class=\"soft\">of weights read for a token</span></div>\n", read / 1e6);
+  html += fmt::format("<div><b>{} MB</b><span class=\"soft\">of weights read for a token</span></div>\n",
+                      readable(read / 1e6));
   return html + "</div>\n";
 }
 
+/// What everything was measured on.
+std::string conditions(const BenchReport& report) {
+  std::string html = "<figure><h2>Measured on</h2><dl>\n";
+  for (const ReportLine& line : describe(report)) {
+    html += fmt::format("<dt>{}</dt><dd>{}</dd>\n", escape(line.name), escape(line.text));
+  }
+  return html + "</dl></figure>\n";
+}
+
+std::string row(const std::vector<std::string>& cells, const char* tag) {
+  std::string html = "<tr>";
+  for (const std::string& cell : cells)
+    html += fmt::format("<{0}>{1}</{0}>", tag, cell.empty() ? "&ndash;" : escape(cell));
+  return html + "</tr>\n";
+}
+
 std::string table(const BenchReport& report) {
-  std::string html =
-      "<div class=\"scroll\"><table>\n<tr><th>test</th><th>threads</th><th>n</th><th>tokens/s</th><th>quartiles</th>"
-      "<th>MB per token</th><th>GB/s</th><th>limit</th><th>by</th><th>share</th><th>J per token</th></tr>\n";
+  const bool energy = std::ranges::any_of(report.benchmark.points, [](const auto& p) { return !p.joules.empty(); });
+  std::vector<std::string> heading = {"test",     "threads", "n",     "tokens/s", "quartiles",
+                                      "MB/token", "GB/s",    "limit", "by",       "share"};
+  if (energy) heading.push_back("J/token");
+  std::string html = "<div class=\"scroll\"><table>\n" + row(heading, "th");
   for (const SpeedPoint& point : report.benchmark.points) {
     const Spread spread = spread_of(speeds_of(point));
     const double limit = limit_speed(point);
-    const double joules = joules_per_token(point);
     const double bytes = static_cast<double>(point.bytes);
-    html += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.1f}</td><td>{:.1f} &ndash; {:.1f}</td><td>{:.1f}</td>"
-        "<td>{:.1f}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-        escape(title_of(point)), point.threads, spread.n, spread.median, spread.first, spread.third,
-        bytes / 1e6 / static_cast<double>(point.total_tokens()), bytes / 1e9 / spread_of(point.seconds).median,
-        limit > 0.0 ? fmt::format("{:.1f}", limit) : "&ndash;", escape(point.limited_by),
-        limit > 0.0 ? fmt::format("{:.0f} %", 100.0 * spread.median / limit) : "&ndash;",
-        joules > 0.0 ? fmt::format("{:.2f}", joules) : "&ndash;");
+    std::vector<std::string> cells = {title_of(point),
+                                      fmt::format("{}", point.threads),
+                                      fmt::format("{}", spread.n),
+                                      readable(spread.median),
+                                      fmt::format("{} to {}", readable(spread.first), readable(spread.third)),
+                                      readable(bytes / 1e6 / static_cast<double>(point.total_tokens())),
+                                      readable(bytes / 1e9 / spread_of(point.seconds).median),
+                                      limit > 0.0 ? readable(limit) : "",
+                                      point.limited_by,
+                                      limit > 0.0 ? fmt::format("{:.0f} %", 100.0 * spread.median / limit) : ""};
+    if (energy) cells.push_back(readable(joules_per_token(point)));
+    html += row(cells, "td");
   }
   return html + "</table></div>\n";
 }
@@ -220,11 +266,8 @@ std::string to_html(const BenchReport& report) {
                       report.benchmark.complete ? "" : "; stopped before all was measured");
   html += facts(report);
   html += "<div class=\"charts\">\n" + threads_chart(report, "decode") + threads_chart(report, "prompt") +
-          shares_chart(report) + bytes_chart(report) + memory_chart(report) + "</div>\n";
+          shares_chart(report) + bytes_chart(report) + memory_chart(report) + conditions(report) + "</div>\n";
   html += table(report);
-  for (const std::string& line : describe_lines(report)) {
-    html += fmt::format("<p class=\"soft\">{}</p>\n", escape(line));
-  }
   return html + "</body>\n</html>\n";
 }
 

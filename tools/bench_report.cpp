@@ -161,7 +161,7 @@ MachineLimits parse_limits(const Reader& reader) {
 
 BenchedModel describe_benched(const ModelSummary& model, KvType kv_type) {
   const std::string path = model.path.filename().string();
-  return {.name = model.name.empty() ? path : fmt::format("{} ({})", one_line(model.name), path),
+  return {.name = one_line(model.name.empty() ? path : fmt::format("{} ({})", model.name, path)),
           .architecture = model.architecture,
           .kv_type = kv_type == KvType::kF32    ? "f32"
                      : kv_type == KvType::kInt8 ? "int8"

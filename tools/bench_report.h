@@ -59,7 +59,11 @@ struct BenchReport {
 /// One page without scripts or anything from elsewhere.
 [[nodiscard]] std::string to_html(const BenchReport& report);
 
-/// Lines on machine and model, for people.
-[[nodiscard]] std::vector<std::string> describe_lines(const BenchReport& report);
+/// A remark on machine or model, for people.
+struct ReportLine {
+  std::string name;
+  std::string text;
+};
+[[nodiscard]] std::vector<ReportLine> describe(const BenchReport& report);
 
 }  // namespace tern::tools

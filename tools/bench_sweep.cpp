@@ -16,10 +16,15 @@ namespace {
 // What a choice is judged by: a question and its answer.
 constexpr std::size_t kPromptTokens = 256;
 constexpr std::size_t kAnswerTokens = 128;
-constexpr std::size_t kMeasuredTokens = 16;  // of an answer, in one repetition
-constexpr std::size_t kRepetitions = 3;
+constexpr std::size_t kRepetitions = 4;
+constexpr std::size_t kQuickRepetitions = 2;
+// Tokens of an answer in one repetition: so many that a small model does not take less than a moment.
+constexpr double kMeasuredBytes = 1e9;
+constexpr double kLeastTokens = 8;
+constexpr double kMostTokens = 64;
 
-/// A phase of a kernel on some threads.
+/// A phase of a kernel on some threads. The best repetition counts: what else runs on a machine only slows down, and
+/// kernels are measured one after the other.
 struct SweepRow {
   std::string phase;
   std::string kernel;
@@ -64,8 +69,8 @@ class Sweep {
     for (const SweepRow& decode : rows_) {
       for (const SweepRow& prompt : rows_) {
         if (decode.phase != "decode" || prompt.phase != "prompt" || decode.threads != prompt.threads) continue;
-        const double seconds = static_cast<double>(prompt_tokens_) / prompt.tokens_per_s.median +
-                               static_cast<double>(kAnswerTokens) / decode.tokens_per_s.median;
+        const double seconds = static_cast<double>(prompt_tokens_) / prompt.tokens_per_s.high +
+                               static_cast<double>(kAnswerTokens) / decode.tokens_per_s.high;
         const std::string kernel = decode.kernel == prompt.kernel ? decode.kernel : decode.kernel + "+" + prompt.kernel;
         if (fit_together(kernel)) list.push_back({kernel, decode.kernel, prompt.kernel, decode.threads, seconds});
       }
@@ -78,7 +83,7 @@ class Sweep {
     const SweepRow* best = nullptr;
     for (const SweepRow& row : rows_) {
       if (row.phase != phase) continue;
-      if (best == nullptr || row.tokens_per_s.median > best->tokens_per_s.median) best = &row;
+      if (best == nullptr || row.tokens_per_s.high > best->tokens_per_s.high) best = &row;
     }
     return *best;
   }
@@ -107,9 +112,11 @@ class Sweep {
     prompt_tokens_ = std::min(kPromptTokens, std::max<std::size_t>(1, model_.context_length / 2));
     ModelBenchOptions bench;
     bench.prompt_tokens = {prompt_tokens_};
-    bench.generated_tokens = std::min(kMeasuredTokens, std::max<std::size_t>(1, model_.context_length / 2));
+    const double wanted = kMeasuredBytes / static_cast<double>(std::max<std::uint64_t>(1, model_.bytes_read_per_token));
+    bench.generated_tokens = std::min(static_cast<std::size_t>(std::clamp(wanted, kLeastTokens, kMostTokens)),
+                                      std::max<std::size_t>(1, model_.context_length / 2));
     bench.threads = options_.threads.empty() ? doubling_threads(describe_machine().cores) : options_.threads;
-    bench.repetitions = options_.quick ? 1 : kRepetitions;
+    bench.repetitions = options_.quick ? kQuickRepetitions : kRepetitions;
     bench.kv_type = options_.kv_type();
     bench.on_progress = [&](double share) {
       on_share(share);
@@ -154,9 +161,9 @@ class Sweep {
 };
 
 std::string describe_rows(const std::vector<SweepRow>& rows) {
-  std::string text = fmt::format("{:<8}{:<22}{:>8}{:>10}{:>9}\n", "phase", "kernel", "threads", "tok/s", "spread");
+  std::string text = fmt::format("{:<8}{:<22}{:>8}{:>12}{:>9}\n", "phase", "kernel", "threads", "best tok/s", "spread");
   for (const SweepRow& row : rows) {
-    text += fmt::format("{:<8}{:<22}{:>8}{:>10.1f}{:>9}\n", row.phase, row.kernel, row.threads, row.tokens_per_s.median,
+    text += fmt::format("{:<8}{:<22}{:>8}{:>12.1f}{:>9}\n", row.phase, row.kernel, row.threads, row.tokens_per_s.high,
                         fmt::format("+-{:.0f} %", 100.0 * row.tokens_per_s.relative()));
   }
   return text;
@@ -164,14 +171,14 @@ std::string describe_rows(const std::vector<SweepRow>& rows) {
 
 std::string describe(const SweepRow& row) {
   return fmt::format("{}: {}, {} thread{}, {:.1f} tok/s\n", row.phase, row.kernel, row.threads,
-                     row.threads == 1 ? "" : "s", row.tokens_per_s.median);
+                     row.threads == 1 ? "" : "s", row.tokens_per_s.high);
 }
 
 Json to_json(const SweepRow& row) {
   return {{"phase", row.phase},
           {"kernel", row.kernel},
           {"threads", row.threads},
-          {"tokens_per_s", row.tokens_per_s.median},
+          {"tokens_per_s", row.tokens_per_s.high},
           {"first_quartile", row.tokens_per_s.first},
           {"third_quartile", row.tokens_per_s.third}};
 }

@@ -9,8 +9,10 @@
 namespace tern::tools {
 namespace {
 
-std::string gigabytes(double bytes) {
-  return bytes < 1e8 ? fmt::format("{:.1f} MB", bytes / 1e6) : fmt::format("{:.2f} GB", bytes / 1e9);
+std::string bytes_text(std::uint64_t bytes) {
+  const double value = static_cast<double>(bytes);
+  if (value < 1e5) return fmt::format("{:.1f} kB", value / 1e3);
+  return value < 1e8 ? fmt::format("{:.1f} MB", value / 1e6) : fmt::format("{:.2f} GB", value / 1e9);
 }
 
 std::string percent(double share) { return share > 0.0 ? fmt::format("{:.0f} %", 100.0 * share) : std::string("-"); }
@@ -32,7 +34,8 @@ std::string peaks_by_threads(const std::vector<MachineLimits>& list) {
   for (const MachineLimits& limits : list) {
     const Spread spread = spread_of(limits.int8_macs_per_s);
     if (spread.n == 0) continue;
-    parts.push_back(fmt::format("{:.2f} on {}", spread.median / 1e12, limits.threads));
+    parts.push_back(
+        fmt::format("{:.2f} on {} thread{}", spread.median / 1e12, limits.threads, limits.threads == 1 ? "" : "s"));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -63,43 +66,39 @@ constexpr std::size_t kWidths[] = {12, 6, 6, 8, 9, 9, 8, 7, 9, 10, 7, 6};
 
 }  // namespace
 
-std::vector<std::string> describe_lines(const BenchReport& report) {
+std::vector<ReportLine> describe(const BenchReport& report) {
   const MachineDescription& machine = report.machine;
   const BenchedModel& model = report.model;
-  std::vector<std::string> lines;
-  lines.push_back(fmt::format("machine  {}, {}, {} cores of {} processors, {} memory, last-level cache {}", machine.cpu,
-                              machine.instruction_set, machine.cores, machine.processors,
-                              gigabytes(static_cast<double>(machine.memory_bytes)),
-                              gigabytes(static_cast<double>(machine.last_level_cache_bytes))));
+  std::vector<ReportLine> lines;
+  const auto add = [&](const char* name, std::string text) { lines.push_back({name, std::move(text)}); };
+  add("machine", fmt::format("{}, {}, {} cores of {} processors, {} memory, last-level cache {}", machine.cpu,
+                             machine.instruction_set, machine.cores, machine.processors,
+                             bytes_text(machine.memory_bytes), bytes_text(machine.last_level_cache_bytes)));
   if (!report.memory.empty()) {
-    lines.push_back(fmt::format("memory   reads {}: {}",
-                                gigabytes(static_cast<double>(report.memory.front().read_bytes)),
-                                by_threads(report.memory)));
+    add("memory", fmt::format("reads {}: {}", bytes_text(report.memory.front().read_bytes), by_threads(report.memory)));
   }
   if (const std::string peaks = peaks_by_threads(report.benchmark.limits); !peaks.empty()) {
-    lines.push_back(fmt::format("int8     10^12 multiply-adds a second by {}: {} threads",
-                                report.benchmark.limits.front().int8_instruction, peaks));
+    add("int8 peak",
+        fmt::format("10^12 multiply-adds a second by {}: {}", report.benchmark.limits.front().int8_instruction, peaks));
   }
-  lines.push_back(fmt::format("energy   {}", machine.energy));
-  lines.push_back(fmt::format("model    {}, {}, {:.2f}e9 parameters", model.name, model.architecture,
-                              static_cast<double>(model.n_parameters) / 1e9));
-  lines.push_back(fmt::format("kernels  {} + {}, {}, head {} ({})", model.decode_kernel, model.prompt_kernel,
-                              model.float_kernel, model.head_type, model.head_kernel));
-  lines.push_back(
-      fmt::format("a token  reads {} of ternary weights, {} of the head, {} of norms, and {} of keys and "
-                  "values ({}) for every token before it",
-                  gigabytes(static_cast<double>(model.ternary_bytes)), gigabytes(static_cast<double>(model.head_bytes)),
-                  gigabytes(static_cast<double>(model.float_bytes)),
-                  fmt::format("{:.1f} kB", static_cast<double>(model.kv_bytes_per_token) / 1e3), model.kv_type));
+  add("energy", machine.energy);
+  add("model", fmt::format("{}, {}, {:.2f}e9 parameters", model.name, model.architecture,
+                           static_cast<double>(model.n_parameters) / 1e9));
+  add("kernels", fmt::format("{} + {}, {}, head {} ({})", model.decode_kernel, model.prompt_kernel, model.float_kernel,
+                             model.head_type, model.head_kernel));
+  add("a token", fmt::format("reads {} of ternary weights, {} of the head, {} of norms, and {} of keys and values ({}) "
+                             "for every token before it",
+                             bytes_text(model.ternary_bytes), bytes_text(model.head_bytes),
+                             bytes_text(model.float_bytes), bytes_text(model.kv_bytes_per_token), model.kv_type));
   if (const std::string reading = by_threads(report.benchmark.limits); !reading.empty()) {
-    lines.push_back(fmt::format("         reading these weights alone: {}", reading));
+    add("weights", fmt::format("read alone: {}", reading));
   }
   return lines;
 }
 
 std::string to_table(const BenchReport& report) {
   std::string text;
-  for (const std::string& line : describe_lines(report)) text += line + "\n";
+  for (const ReportLine& line : describe(report)) text += fmt::format("{:<11}{}\n", line.name, line.text);
   text += "\n";
   for (std::size_t i = 0; i < std::size(kColumns); ++i) {
     text += i == 0 ? fmt::format("{:<{}}", kColumns[i], kWidths[i]) : fmt::format("{:>{}}", kColumns[i], kWidths[i]);
@@ -117,7 +116,7 @@ std::string to_table(const BenchReport& report) {
 
 std::string to_markdown(const BenchReport& report) {
   std::string text;
-  for (const std::string& line : describe_lines(report)) text += fmt::format("- {}\n", line);
+  for (const ReportLine& line : describe(report)) text += fmt::format("- {}: {}\n", line.name, line.text);
   text += fmt::format("\n| {} |\n|---{}|\n", fmt::join(kColumns, " | "),
                       fmt::join(std::vector<std::string>(std::size(kColumns) - 1, "|--:"), ""));
   for (const SpeedPoint& point : report.benchmark.points) {

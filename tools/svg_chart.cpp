@@ -28,8 +28,6 @@ double nice_step(double most, int n) {
   return 10.0 * power;
 }
 
-std::string number(double value) { return fmt::format("{:.4g}", value); }
-
 std::string open_svg(const std::string& title, double height) {
   return fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n", kWidth, height,
                      escape(title));
@@ -72,9 +70,9 @@ class Plane {
     std::string svg;
     for (int i = 0; i * step_ <= top_ * 1.001; ++i) {
       svg += line(i == 0 ? "axis" : "grid", kLeft, y(i * step_), kWidth - kRight, y(i * step_));
-      svg += text_at(kLeft - 6, y(i * step_) + 4, "end", number(i * step_));
+      svg += text_at(kLeft - 6, y(i * step_) + 4, "end", readable(i * step_));
     }
-    for (const double value : xs_) svg += text_at(x(value), kHeight - kBottom + 16, "middle", number(value));
+    for (const double value : xs_) svg += text_at(x(value), kHeight - kBottom + 16, "middle", readable(value));
     svg += text_at(kLeft - 6 - 38, 12, "start", chart.y_unit);
     svg += text_at((kLeft + kWidth - kRight) / 2, kHeight - 4, "middle", chart.x_unit);
     return svg;
@@ -107,6 +105,12 @@ std::string draw_series(const Plane& plane, const ChartSeries& series) {
 }
 
 }  // namespace
+
+std::string readable(double value) {
+  if (value >= 1e7) return fmt::format("{:.4g} M", value / 1e6);
+  if (value >= 1e4) return fmt::format("{:.4g} k", value / 1e3);
+  return fmt::format("{:.4g}", value);
+}
 
 std::string escape(std::string_view text) {
   std::string result;
@@ -179,7 +183,7 @@ std::string draw_stacks(const std::string& title, const std::string& unit, const
   std::string svg = open_svg(title, height);
   for (int i = 0; i * step <= end * 1.001; ++i) {
     svg += line(i == 0 ? "axis" : "grid", x(i * step), 0, x(i * step), height - 36);
-    svg += text_at(x(i * step), height - 21, i == 0 ? "start" : "middle", number(i * step));
+    svg += text_at(x(i * step), height - 21, i == 0 ? "start" : "middle", readable(i * step));
   }
   svg += text_at((kBegin + kEnd) / 2, height - 4, "middle", unit);
   for (std::size_t i = 0; i < bars.size(); ++i) {

@@ -52,6 +52,9 @@ struct StackedBar {
 /// What stands for which colour, as HTML.
 [[nodiscard]] std::string draw_legend(const std::vector<ChartSeries>& series);
 
+/// Four digits, with k or M where there would be more: "12.3", "19.05 k".
+[[nodiscard]] std::string readable(double value);
+
 /// Text for HTML and SVG: nothing in it is taken for markup.
 [[nodiscard]] std::string escape(std::string_view text);
 

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <numeric>
 
 #include "kernels/dispatch.h"
 
@@ -11,6 +10,15 @@ namespace tern::engine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// What every x86-64 and AArch64 processor adds at once: with words alone, adding would take longer than reading.
+using Vector = std::uint64_t __attribute__((vector_size(16)));
+
+Vector load(const std::uint8_t* from) {
+  Vector vector;
+  std::memcpy(&vector, from, sizeof vector);
+  return vector;
+}
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -36,19 +44,22 @@ const kernels::Peak* find_best_peak() {
 std::uint64_t read_all(ThreadPool& pool, std::span<const std::uint8_t> bytes) {
   constexpr std::size_t kRuns = 8;
   constexpr std::size_t kPiece = kRuns * 32 * 1024;  // bytes
-  constexpr std::size_t kWords = 8;                  // of a cache line
+  constexpr std::size_t kLine = 4 * sizeof(Vector);  // of a cache
   std::atomic<std::uint64_t> total{0};
   pool.parallel_for(bytes.size(), kPiece, [&](std::size_t begin, std::size_t end, unsigned) {
-    std::uint64_t sums[kWords] = {};
-    const std::size_t length = (end - begin) / kRuns / sizeof sums * sizeof sums;  // of a run; the last bytes are few
-    for (std::size_t i = 0; i < length; i += sizeof sums) {
+    Vector sum0{}, sum1{}, sum2{}, sum3{};  // by hand: compilers leave arrays of them in memory
+    const std::size_t length = (end - begin) / kRuns / kLine * kLine;  // of a run; the last bytes are few
+    for (std::size_t i = 0; i < length; i += kLine) {
       for (std::size_t run = 0; run < kRuns; ++run) {
-        std::uint64_t words[kWords];
-        std::memcpy(words, bytes.data() + begin + run * length + i, sizeof words);
-        for (std::size_t w = 0; w < kWords; ++w) sums[w] += words[w];
+        const std::uint8_t* line = bytes.data() + begin + run * length + i;
+        sum0 += load(line);
+        sum1 += load(line + sizeof(Vector));
+        sum2 += load(line + 2 * sizeof(Vector));
+        sum3 += load(line + 3 * sizeof(Vector));
       }
     }
-    total += std::accumulate(std::begin(sums), std::end(sums), std::uint64_t{0});
+    const Vector sum = (sum0 + sum1) + (sum2 + sum3);
+    total += sum[0] + sum[1];
   });
   return total;
 }

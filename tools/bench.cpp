@@ -54,7 +54,7 @@ void declare_sizes(CLI::App& app, BenchOptions& o) {
   const auto list = [&](const char* names, auto& values, auto least, auto most, const char* help) {
     app.add_option(names, values, help)->delimiter(',')->check(CLI::Range(least, most))->type_name("LIST");
   };
-  list("-p,--prompt", o.prompt, std::size_t{1}, kMostTokens, "Tokens of a prompt [512]");
+  list("-p,--prompt", o.prompt, std::size_t{0}, kMostTokens, "Tokens of a prompt; 0 = none [512]");
   app.add_option("-n,--generate", o.generate, "Tokens to generate in one measurement; 0 = none [32]")
       ->check(CLI::Range(std::size_t{0}, kMostTokens))
       ->type_name("N");

@@ -26,21 +26,14 @@ std::uint64_t bytes_to_read(const MachineDescription& machine) {
 /// What the command line leaves open is chosen so that it fits in the model's context.
 ModelBenchOptions complete(const BenchOptions& o, const ModelSummary& model, const MachineDescription& machine) {
   ModelBenchOptions bench;
-  const std::size_t fits = std::max<std::size_t>(1, model.context_length / 2);
   if (!o.depths.empty()) bench.depths = o.depths;
   if (!o.texts.empty()) bench.texts = o.texts;
-  const bool nothing_named = o.prompt.empty() && !o.generate;
-  const std::size_t prompt_by_itself = std::min<std::size_t>(o.quick ? 128 : 512, fits);
-  if (!o.prompt.empty()) {
-    bench.prompt_tokens = o.prompt;
-  } else if (nothing_named) {
-    bench.prompt_tokens = {prompt_by_itself};
-  } else {
-    bench.prompt_tokens = {};
-  }
-  bench.generated_tokens = o.generate       ? *o.generate
-                           : !nothing_named ? 0
-                                            : std::min<std::size_t>(o.quick ? 16 : 32, fits);
+  const std::size_t deepest = *std::ranges::max_element(bench.depths);
+  const std::size_t room = deepest < model.context_length ? model.context_length - deepest : 1;
+  bench.prompt_tokens = o.prompt;
+  if (o.prompt.empty()) bench.prompt_tokens = {std::min<std::size_t>(o.quick ? 128 : 512, room)};
+  std::erase(bench.prompt_tokens, std::size_t{0});
+  bench.generated_tokens = o.generate.value_or(std::min<std::size_t>(o.quick ? 16 : 32, room));
   bench.threads = !o.threads.empty() ? o.threads : o.quick ? std::vector{0u} : doubling_threads(machine.cores);
   bench.repetitions = o.quick ? std::min(o.repetitions, kQuickRepetitions) : o.repetitions;
   bench.warm_up = o.warm_up;
@@ -72,6 +65,7 @@ void write_file(const std::string& path, const std::string& text) {
 int bench_a_model(const BenchOptions& options) {
   ModelOptions which = options.model;
   which.open.kernel = options.kernel_or("auto");
+  if (options.threads.size() == 1) which.open.threads = options.threads.front();  // kernels are chosen for them
   const auto model = which.load(false);
   BenchReport report{.version = TERN_VERSION,
                      .machine = describe_machine(),

@@ -84,10 +84,26 @@ TEST_F(BenchModel, PrintsTables) {
   EXPECT_NE(markdown.out.find("\n| prompt 8 | 1 | 0 | 1 |"), std::string::npos) << markdown.out;
 }
 
+TEST_F(BenchModel, LeavesOutWhatIsNone) {
+  const auto titles = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"-t", "1", "--quick", "--csv"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    std::istringstream lines(run_tern(with_model("bench", arguments)).out);
+    std::string all, line;
+    std::getline(lines, line);  // the heading
+    while (std::getline(lines, line)) all += line.substr(0, line.find(',', line.find(',') + 1)) + ";";
+    return all;
+  };
+  EXPECT_EQ(titles({}), "prompt,128;decode,16;");
+  EXPECT_EQ(titles({"-p", "0"}), "decode,16;");
+  EXPECT_EQ(titles({"-n", "0", "-p", "3,5"}), "prompt,3;prompt,5;");
+  EXPECT_EQ(titles({"-d", "100"}), "prompt,28;decode,16;");  // what is left of a context of 128
+}
+
 TEST_F(BenchModel, StopsInOrder) {
-  // The time limit of coreutils sends the signal, since nothing is printed before the end.
+  // The time limit of coreutils sends the signal, since nothing is printed before the end; to one process, once.
   const std::string page = temporary_path("stopped.html");
-  const std::string command = std::string("timeout --preserve-status -s INT 2 '") + TERN_CLI + "' bench -m '" + model_ +
+  const std::string command = std::string("timeout --foreground --preserve-status -s INT 2 '") + TERN_CLI + "' bench -m '" + model_ +
                               "' -p 100 -t 1 --reps 10000 --html '" + page + "' > '" + temporary_path("out") + "'";
   const int status = std::system(command.c_str());
   ASSERT_TRUE(WIFEXITED(status));
@@ -104,6 +120,7 @@ TEST_F(BenchModel, RefusesWhatDoesNotGoTogether) {
   expect_error(run_tern(with_model("bench", {"--remember"})), 2, "--sweep");
   expect_error(run_tern(with_model("bench", {"--tokens", "4"})), 2, "--kernels");
   expect_error(run_tern(with_model("bench", {"-p", "1000"})), 2, "1000 tokens");
+  expect_error(run_tern(with_model("bench", {"-p", "0", "-n", "0"})), 2, "nothing to measure");
   expect_error(run_tern(with_model("bench", {"-t", "1,x"})), 2, "x");
   expect_error(run_tern(with_model("bench", {"--kernels", "-t", "1,2"})), 2, "one number of threads");
   expect_error(run_tern(small({"--html", "/nowhere/at/all.html"})), 4, "/nowhere/at/all.html");

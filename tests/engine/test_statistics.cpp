@@ -1,14 +1,15 @@
+#include "tern/statistics.h"
+
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "src/engine/energy.h"
-#include "tern/statistics.h"
 #include "tests/support/expect_error.h"
-
-#include <filesystem>
-#include <fstream>
 
 namespace tern::test {
 namespace {

@@ -298,6 +298,7 @@ int run(Options options) {
   if (options.resume && options.force) {
     throw Error(ErrorKind::kInvalidArgument, "--resume and --force: expected at most one of them");
   }
+  options.model.use_remembered_choice();
   const Shard shard = parse_shard(options.shard);
   static_cast<void>(parse_memory(options.memory));  // before the model is read
   static_cast<void>(parse_parallel(options.parallel));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tools/output.h"
+#include "tools/remembered.h"
 
 namespace tern::tools {
 namespace {
@@ -22,14 +23,14 @@ void ModelOptions::declare_file(CLI::App& app, const std::string& names) {
 }
 
 void ModelOptions::declare_kernels(CLI::App& app) {
-  app.add_option("-t,--threads", open.threads, "Threads; 0 = physical cores")
-      ->check(CLI::Range(0u, kMaxThreads))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--kernel", open.kernel,
-                 "auto, addsub, dot, reference, a kernel's name (see tern inspect), or two: DECODE+PROMPT")
-      ->type_name("NAME")
-      ->capture_default_str();
+  threads_ = app.add_option("-t,--threads", open.threads, "Threads; 0 = physical cores")
+                 ->check(CLI::Range(0u, kMaxThreads))
+                 ->type_name("N")
+                 ->capture_default_str();
+  kernel_ = app.add_option("--kernel", open.kernel,
+                           "auto, addsub, dot, reference, a kernel's name (see tern inspect), or two: DECODE+PROMPT")
+                ->type_name("NAME")
+                ->capture_default_str();
   app.add_option("--head", head, "Weights of the output head: int8, or f16 for those in the file")
       ->check(CLI::IsMember({"int8", "f16"}))
       ->capture_default_str();
@@ -55,6 +56,16 @@ OpenOptions ModelOptions::open_options() const {
   options.i2s_layout = i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
   options.head = head == "f16" ? HeadType::kFile : HeadType::kInt8;
   return options;
+}
+
+void ModelOptions::use_remembered_choice() {
+  const bool named = (threads_ != nullptr && threads_->count() > 0) || (kernel_ != nullptr && kernel_->count() > 0);
+  if (named || !remembers_any_choice()) return;
+  const auto choice = remembered_choice(inspect(resolved_path(), open_options()));
+  if (!choice) return;
+  open.kernel = choice->kernel;
+  open.threads = choice->threads;
+  remembered_ = true;
 }
 
 std::shared_ptr<const Model> ModelOptions::load(bool quiet) const {

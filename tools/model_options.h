@@ -25,8 +25,18 @@ struct ModelOptions {
   /// Errors    Error(kInvalidArgument): no model was named and none is bundled
   [[nodiscard]] std::string resolved_path() const;
   [[nodiscard]] OpenOptions open_options() const;
+  /// Takes the kernels and threads that `tern bench --sweep --remember` found best for this model, where the command
+  /// line names neither. They change speed only.
+  void use_remembered_choice();
+  /// Whether it found some.
+  [[nodiscard]] bool uses_remembered_choice() const noexcept { return remembered_; }
   /// Opens the model, with a progress bar and the model's notes unless `quiet`.
   [[nodiscard]] std::shared_ptr<const Model> load(bool quiet) const;
+
+ private:
+  CLI::Option* threads_ = nullptr;
+  CLI::Option* kernel_ = nullptr;
+  bool remembered_ = false;
 };
 
 /// How a session over the model is made.

@@ -73,17 +73,18 @@ std::string read_prompt(const RunOptions& options) {
 double per_second(double amount, double seconds) { return seconds > 0.0 ? amount / seconds : 0.0; }
 
 /// One line with what the run did and how fast.
-std::string describe(const Session& session, const GenerateResult& result) {
+std::string describe(const Session& session, const GenerateResult& result, const RunOptions& options) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
   return fmt::format(
-      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}; "
-      "logits "
-      "{:016x}\n",
+      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}{}; "
+      "logits {:016x}\n",
       stats.prompt_tokens, per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds),
       result.tokens.size(), per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
-      model.prompt_kernel, model.float_kernel, model.head_type, session.threads(), stats.logits_hash);
+      model.prompt_kernel, model.float_kernel, model.head_type, session.threads(),
+      options.model.uses_remembered_choice() ? " (kernels and threads as remembered by tern bench)" : "",
+      stats.logits_hash);
 }
 
 Json to_json(const Session& session, std::string_view prompt, const GenerateResult& result, const RunOptions& options) {
@@ -108,6 +109,7 @@ Json to_json(const Session& session, std::string_view prompt, const GenerateResu
             {"head", model.head_kernel}}},
           {"head", model.head_type},
           {"threads", session.threads()},
+          {"remembered", options.model.uses_remembered_choice()},
           {"logits_hash", fmt::format("{:016x}", stats.logits_hash)}};
 }
 
@@ -127,6 +129,7 @@ GenerateResult generate_and_print(Session& session, const std::vector<Token>& pr
 int run(RunOptions options) {
   options.generate.sampling = options.sampling.options();
   const std::string prompt = read_prompt(options);
+  options.model.use_remembered_choice();
   const auto model = options.model.load(options.quiet);
   const std::vector<Token> tokens = model->tokenizer().encode(prompt, {.add_special = true});
   if (tokens.empty()) throw Error(ErrorKind::kInvalidArgument, "the prompt is empty, and this model needs a beginning");
@@ -142,7 +145,7 @@ int run(RunOptions options) {
   if (options.json) {
     print(to_line(to_json(session, prompt, result, options)));
   }
-  if (!options.quiet) print_to_stderr(describe(session, result));
+  if (!options.quiet) print_to_stderr(describe(session, result, options));
   return result.reason == FinishReason::kCancelled ? kInterrupted : kSuccess;
 }
 

@@ -24,7 +24,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "Continue a text", declare_run},
     {"batch", "Generate a text for every record of a file", declare_batch},
-    {"bench", "Measure the kernels on this machine", declare_bench},
+    {"bench", "Measure, predict and compare speed on this machine", declare_bench},
     {"inspect", "Describe a model file and what this machine can do with it", declare_inspect},
     {"tokenize", "Split a text into tokens", declare_tokenize},
     {"logits", "Write the logits after every token", declare_logits},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,5 +18,9 @@ struct KernelSummary {
 ///
 /// Errors    Error: kInvalidArgument (TERN_ISA names an instruction set that is unknown or that this machine lacks)
 [[nodiscard]] std::vector<KernelSummary> all_kernels();
+
+/// Where what was measured on this machine is kept: $TERN_CACHE_DIR, else $XDG_CACHE_HOME/tern, else ~/.cache/tern.
+/// Empty when TERN_CACHE_DIR is, or when there is no such place; it may not exist yet.
+[[nodiscard]] std::filesystem::path cache_directory();
 
 }  // namespace tern

@@ -1,9 +1,7 @@
 #include "tern/bench.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cstring>
 #include <map>
 #include <numeric>
 
@@ -11,13 +9,16 @@
 #include "kernels/dispatch.h"
 #include "kernels/peak.h"
 #include "src/base/check.h"
+#include "src/engine/limits.h"
 #include "src/engine/random_layer.h"
 
 namespace tern {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using engine::peak_rate;
 using engine::RandomLayers;
+using engine::read_all;
 using kernels::TernaryKernel;
 using kernels::TernaryRoutine;
 
@@ -104,40 +105,6 @@ class LayerSet {
   std::size_t highest_ = 0;  // rows of a group
   std::span<const std::uint8_t> stream_;
 };
-
-/// Reads bytes and does nothing else, as fast as memory gives them: in several runs side by side, which is quicker than
-/// one run here and there. The result keeps the compiler from skipping it.
-std::uint64_t read_all(ThreadPool& pool, std::span<const std::uint8_t> bytes) {
-  constexpr std::size_t kRuns = 8;
-  constexpr std::size_t kPiece = kRuns * 32 * 1024;  // bytes
-  constexpr std::size_t kWords = 8;                  // of a cache line
-  std::atomic<std::uint64_t> total{0};
-  pool.parallel_for(bytes.size(), kPiece, [&](std::size_t begin, std::size_t end, unsigned) {
-    std::uint64_t sums[kWords] = {};
-    const std::size_t length = (end - begin) / kRuns / sizeof sums * sizeof sums;  // of a run; the last bytes are few
-    for (std::size_t i = 0; i < length; i += sizeof sums) {
-      for (std::size_t run = 0; run < kRuns; ++run) {
-        std::uint64_t words[kWords];
-        std::memcpy(words, bytes.data() + begin + run * length + i, sizeof words);
-        for (std::size_t w = 0; w < kWords; ++w) sums[w] += words[w];
-      }
-    }
-    total += std::accumulate(std::begin(sums), std::end(sums), std::uint64_t{0});
-  });
-  return total;
-}
-
-/// Multiply-adds per second that the instruction of a phase alone allows on one thread.
-double peak_rate(const kernels::Peak& peak) {
-  constexpr double kEnough = 5e-3;  // seconds
-  peak.run(1000);
-  for (std::size_t n = 1000;; n *= 2) {
-    const auto start = Clock::now();
-    peak.run(n);
-    const double seconds = seconds_since(start);
-    if (seconds > kEnough) return static_cast<double>(n * peak.per_call) * peak.macs / seconds;
-  }
-}
 
 class KernelBench {
  public:

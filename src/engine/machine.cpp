@@ -1,5 +1,7 @@
 #include "tern/machine.h"
 
+#include <cstdlib>
+
 #include "kernels/dispatch.h"
 
 namespace tern {
@@ -25,6 +27,14 @@ std::vector<KernelSummary> all_kernels() {
                     .missing = missing_for(*kernel, usable)});
   }
   return list;
+}
+
+std::filesystem::path cache_directory() {
+  namespace fs = std::filesystem;
+  if (const char* dir = std::getenv("TERN_CACHE_DIR")) return dir;
+  if (const char* dir = std::getenv("XDG_CACHE_HOME"); dir != nullptr && *dir != '\0') return fs::path(dir) / "tern";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return fs::path(home) / ".cache/tern";
+  return {};
 }
 
 }  // namespace tern

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -19,6 +18,7 @@
 #include "kernels/dispatch.h"
 #include "src/base/fnv1a.h"
 #include "src/engine/random_layer.h"
+#include "tern/machine.h"
 #include "tern/version.h"
 
 namespace tern::engine {
@@ -70,13 +70,6 @@ class ProductTimer {
 };
 
 // --- remembering ------------------------------------------------------------------------------------------------
-
-fs::path cache_directory() {
-  if (const char* dir = std::getenv("TERN_CACHE_DIR")) return dir;
-  if (const char* dir = std::getenv("XDG_CACHE_HOME"); dir != nullptr && *dir != '\0') return fs::path(dir) / "tern";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return fs::path(home) / ".cache/tern";
-  return {};
-}
 
 /// First line of the file, and a key of what is kept in memory.
 std::string machine_key(unsigned n_threads) {

@@ -49,7 +49,6 @@ TEST_F(Bench, PrintsATable) {
 }
 
 TEST_F(Bench, RefusesWhatItCanNotMeasure) {
-  expect_error(run_tern({"bench"}), 2, "--kernels");
   expect_error(run_tern(with_model("bench", {"--kernels", "--tokens", "0"})), 2, "--tokens");
   expect_error(run_tern(with_model("bench", {"--kernels", "--kernel", "magic"})), 2, "magic");
 }

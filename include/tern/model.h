@@ -114,7 +114,6 @@ class Model {
   [[nodiscard]] const ModelSummary& summary() const noexcept;
   [[nodiscard]] const Tokenizer& tokenizer() const noexcept;
   /// Tells models apart: a hash of the file's size, its metadata and a sample of every tensor, and of how it is read.
-  /// Models with different ones give different numbers.
   [[nodiscard]] std::uint64_t fingerprint() const noexcept;
   [[nodiscard]] const engine::LoadedModel& loaded() const noexcept { return *loaded_; }
 

@@ -30,9 +30,9 @@ struct SessionOptions {
 
 /// What a session has done so far.
 struct SessionStats {
-  std::size_t prompt_tokens = 0;  ///< tokens computed two or more at a time
+  std::size_t prompt_tokens = 0;  ///< tokens computed two or more at a time, but by evaluate_rows()
   double prompt_seconds = 0.0;
-  std::size_t decode_tokens = 0;  ///< tokens computed one at a time
+  std::size_t decode_tokens = 0;  ///< tokens computed one at a time, or by evaluate_rows() and not taken back at once
   double decode_seconds = 0.0;
   std::uint64_t decode_bytes = 0;  ///< weights and KV cache read while decoding
   std::uint64_t logits_hash = 0;   ///< FNV-1a of the bytes of the last logits; 0 before any

@@ -14,7 +14,7 @@ namespace tern {
   return hash;
 }
 
-/// The same over 64-bit words, for much data: eight times as fast, and another hash. A change of one word always
+/// The same over 64-bit words, for much data: an eighth of the steps, and another hash. A change of one word always
 /// changes it. Bytes beyond the last whole word are taken as one more, filled up with zeros.
 class WordHash {
  public:

@@ -1,7 +1,5 @@
 #include "tern/batch.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -15,6 +13,7 @@
 #include "src/engine/answer.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/runner.h"
+#include "tern/bench_model.h"
 
 namespace tern {
 namespace engine {
@@ -28,12 +27,6 @@ constexpr std::size_t kPromptBatch = 256;   // tokens of prompts in a pass that 
 constexpr std::size_t kPromptShare = 64;    // and in one that others take part in
 constexpr std::size_t kMinShared = 16;      // tokens; a shorter beginning is sooner computed than shared
 constexpr std::size_t kMaxKept = 64;        // finished texts whose beginning others may share
-
-/// Bytes of memory that the system could give to programs now.
-std::uint64_t free_memory() {
-  const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_AVPHYS_PAGES)));
-  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
 
 std::size_t common_beginning(std::span<const Token> a, std::span<const Token> b) {
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
@@ -82,7 +75,8 @@ class BatchImpl {
     if (parallel_ > kMaxParallel) {
       fail(ErrorKind::kInvalidArgument, "{} texts at a time: expected at most {}", parallel_, kMaxParallel);
     }
-    const std::uint64_t bytes = options.memory_bytes == 0 ? free_memory() / 2 : options.memory_bytes;
+    const std::uint64_t bytes =
+        options.memory_bytes == 0 ? describe_machine().available_bytes / 2 : options.memory_bytes;
     page_bytes_ = new_text().state.kv.page_bytes();
     max_pages_ = static_cast<std::size_t>(bytes / page_bytes_);
     if (max_pages_ == 0) {
@@ -93,6 +87,8 @@ class BatchImpl {
 
   bool run(const Batch::Callbacks& callbacks) {
     more_ = true;
+    jobs_.clear();  // what a run left that ended with an exception
+    next_.reset();
     while (true) {
       admit(callbacks);
       if (jobs_.empty()) return true;

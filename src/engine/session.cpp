@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "src/base/check.h"
 #include "src/base/fnv1a.h"
@@ -38,8 +39,11 @@ class SessionImpl {
 
   /// Runs tokens of this text through the layers, batch by batch. `on_hidden` gets the final states, (n, dim), of every
   /// batch. Returns false when keep_going said so.
-  bool run(std::span<const Token> tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden) {
+  bool run(std::span<const Token> tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden,
+           bool decoding = false) {
     check(tokens);
+    rows_ = {};
+    n_guesses_ = 0;
     for (std::size_t done = 0; done < tokens.size();) {
       if (done > 0 && keep_going && !keep_going()) return false;
       const std::size_t n = std::min(runner_.batch(), tokens.size() - done);
@@ -47,7 +51,7 @@ class SessionImpl {
       const Segment segment{&text_, tokens.subspan(done, n)};
       on_hidden(done, runner_.forward({&segment, 1}));
       done += n;
-      count(n, seconds_since(start), text_.kv.bytes_read(text_.position()));
+      count(n, seconds_since(start), text_.kv.bytes_read(text_.position()), decoding || n == 1);
     }
     return true;
   }
@@ -60,10 +64,13 @@ class SessionImpl {
     for (std::size_t done = 0; done < sessions.size();) {
       const std::size_t n = std::min(runner_.batch(), sessions.size() - done);
       std::vector<Segment> segments;
-      for (std::size_t i = done; i < done + n; ++i) segments.push_back({&sessions[i]->text_, tokens.subspan(i, 1)});
+      for (std::size_t i = done; i < done + n; ++i) {
+        segments.push_back({&sessions[i]->text_, tokens.subspan(i, 1)});
+        sessions[i]->rows_ = {};
+      }
       const auto start = Clock::now();
       keep_logits(done, runner_.forward(segments));
-      count(n, seconds_since(start), sessions[done]->text_.kv.bytes_read(sessions[done]->text_.position()));
+      count(n, seconds_since(start), sessions[done]->text_.kv.bytes_read(sessions[done]->text_.position()), n == 1);
       done += n;
     }
     last_logits_ = rows_ = std::span(together_).last(config_.vocab_size);
@@ -80,7 +87,9 @@ class SessionImpl {
   /// As run(), and returns the logits after every token, (n_tokens, vocab_size).
   std::span<const float> run_rows(std::span<const Token> tokens) {
     together_.resize(tokens.size() * config_.vocab_size);
-    run(tokens, {}, [&](std::size_t first, nn::MatrixView hidden) { keep_logits(first, hidden); });
+    run(
+        tokens, {}, [&](std::size_t first, nn::MatrixView hidden) { keep_logits(first, hidden); }, true);
+    n_guesses_ = tokens.size() - 1;
     last_logits_ = std::span(together_).last(config_.vocab_size);
     rows_ = together_;
     return together_;
@@ -97,6 +106,7 @@ class SessionImpl {
       last_logits_ = rows_.subspan(rows_.size() - (n_dropped + 1) * vocab_size, vocab_size);
     }
     rows_ = last_logits_;
+    stats_.decode_tokens -= std::min(n_dropped, std::exchange(n_guesses_, 0));  // they came to nothing
     text_.tokens.resize(n_tokens);
   }
 
@@ -156,13 +166,13 @@ class SessionImpl {
   }
 
   /// `kv_bytes`: what a single token read of its KV cache.
-  void count(std::size_t n_tokens, double seconds, std::uint64_t kv_bytes) {
-    if (n_tokens > 1) {
+  void count(std::size_t n_tokens, double seconds, std::uint64_t kv_bytes, bool decoding) {
+    if (!decoding) {
       stats_.prompt_tokens += n_tokens;
       stats_.prompt_seconds += seconds;
       return;
     }
-    stats_.decode_tokens += 1;
+    stats_.decode_tokens += n_tokens;
     stats_.decode_seconds += seconds;
     stats_.decode_bytes += loaded_.summary.bytes_read_per_token + kv_bytes;
   }
@@ -176,6 +186,7 @@ class SessionImpl {
   std::vector<float> together_;         // logits of run_together() and run_rows()
   std::span<const float> rows_;         // logits after the last tokens, (n, vocab_size)
   std::span<const float> last_logits_;  // (vocab_size)
+  std::size_t n_guesses_ = 0;           // of the last run_rows(), which rewind() may take back
   SessionStats stats_;
 };
 

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "src/base/check.h"
 #include "src/base/fnv1a.h"

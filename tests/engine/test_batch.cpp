@@ -191,6 +191,7 @@ TEST_P(LookupIn, GivesTheSameText) {
     expect_equal(result, expected, seed);
     EXPECT_EQ(session.position(), plain.position());
     EXPECT_EQ(session.stats().logits_hash, plain.stats().logits_hash);
+    EXPECT_EQ(session.stats().decode_tokens, plain.stats().decode_tokens);
     n_guessed += result.n_guessed;
     n_right += result.n_guessed_right;
   }

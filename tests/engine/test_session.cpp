@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <numeric>
 
 #include "kernels/dispatch.h"
@@ -24,6 +26,65 @@ struct Variant {
   const char* type;
   bool one_scale;
 };
+
+std::string read_all(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_all(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+
+/// A saved text of 300 tokens, more than a page of the KV cache.
+class SavedText : public testing::TestWithParam<KvType> {
+ protected:
+  ~SavedText() override { std::filesystem::remove(path_); }
+
+  [[nodiscard]] Session session(std::size_t context = 400) const {
+    return Session(model_, {.context = context, .kv_type = GetParam(), .threads = 1});
+  }
+
+  std::shared_ptr<const Model> model_ = ModelFile(test::TinyModelOptions{.architecture = "llama"}).open();
+  std::string path_ = (std::filesystem::temp_directory_path() / ("tern-text-" + std::to_string(::getpid()))).string();
+};
+
+TEST_P(SavedText, IsGoneOnWithAsIfItHadNeverBeenAway) {
+  Session first = session();
+  first.evaluate(some_tokens(300));
+  first.save(path_);
+  Session second = session();
+  second.load(path_);
+  EXPECT_TRUE(std::ranges::equal(second.tokens(), first.tokens()));
+  const Token token = 7;
+  const auto expected = first.evaluate({&token, 1});
+  EXPECT_TRUE(std::ranges::equal(second.evaluate({&token, 1}), expected));
+}
+
+TEST_P(SavedText, IsRefusedWhenItIsNotWhatWasSaved) {
+  Session first = session();
+  first.evaluate(some_tokens(300));
+  first.save(path_);
+  const std::string good = read_all(path_);
+  Session second = session();
+  const Token token = 7;
+  second.evaluate({&token, 1});
+  for (std::size_t at = 0; at < good.size(); at += at < 128 ? 1 : good.size() / 50) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    write_all(path_, bad);
+    EXPECT_THROW(second.load(path_), Error) << "byte " << at;
+    write_all(path_, good.substr(0, at));
+    EXPECT_THROW(second.load(path_), Error) << "cut at " << at;
+  }
+  EXPECT_EQ(second.position(), 1u);
+  write_all(path_, good);
+  EXPECT_THROW(session(200).load(path_), Error);
+  const KvType other_type = GetParam() == KvType::kF16 ? KvType::kF32 : KvType::kF16;
+  EXPECT_THROW(Session(model_, {.context = 400, .kv_type = other_type}).load(path_), Error);
+  const auto other_model = ModelFile(test::TinyModelOptions{.architecture = "qwen3"}).open();
+  EXPECT_THROW(Session(other_model, {.context = 400, .kv_type = GetParam()}).load(path_), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, SavedText, testing::Values(KvType::kF16, KvType::kF32, KvType::kInt8));
 
 class EveryModel : public testing::TestWithParam<Variant> {
  protected:

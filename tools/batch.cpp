@@ -1,6 +1,7 @@
 // tern batch: generates a text for every record of a file.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <chrono>
 #include <unordered_set>

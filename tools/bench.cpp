@@ -1,6 +1,8 @@
 // tern bench: how fast this machine is. Declares the options of all parts; each part is a file of its own, see bench.h.
 #include "tools/bench.h"
 
+#include <CLI/CLI.hpp>
+
 #include "tools/command.h"
 
 namespace tern::tools {

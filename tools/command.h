@@ -1,8 +1,8 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
+
+#include "tools/cli11.h"
 
 namespace tern::tools {
 

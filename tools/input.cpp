@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cerrno>
 #include <charconv>
@@ -62,6 +63,8 @@ void TextSource::declare(CLI::App& app, const std::string& what) {
   app.add_option("-f,--file", file, what + " from a file, - for standard input")->type_name("FILE")->excludes(text_);
   app.add_flag("-e,--escapes", escapes, "Turn \\n, \\t, \\xNN and their like in the text into characters");
 }
+
+bool TextSource::is_argument() const { return text_ != nullptr && text_->count() > 0; }
 
 std::string TextSource::read() const {
   std::string text = read_plain();

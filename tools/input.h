@@ -1,7 +1,5 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "tern/tokenizer.h"
+#include "tools/cli11.h"
 
 namespace tern::tools {
 
@@ -29,7 +28,7 @@ struct TextSource {
   ///
   /// Errors    as read()
   void for_each_line(const std::function<void(std::string_view line)>& use) const;
-  [[nodiscard]] bool is_argument() const { return text_ != nullptr && text_->count() > 0; }
+  [[nodiscard]] bool is_argument() const;
 
  private:
   [[nodiscard]] std::string read_plain() const;

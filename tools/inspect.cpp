@@ -1,5 +1,6 @@
 // tern inspect: what a model file holds, and what this machine can do with it.
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include <map>
 #include <optional>

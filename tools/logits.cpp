@@ -1,4 +1,6 @@
 // tern logits: the raw numbers behind every next token.
+#include <CLI/CLI.hpp>
+
 #include <bit>
 
 #include "tern/tern.h"

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <cstddef>
 #include <memory>
 #include <string>
 
 #include "tern/tern.h"
+#include "tools/cli11.h"
 
 namespace tern::tools {
 

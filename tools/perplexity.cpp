@@ -1,6 +1,7 @@
 // tern perplexity: how well a model predicts a text.
 #include <fmt/core.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 // tern run: continues a text.
 #include <fmt/ranges.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <chrono>
 

@@ -1,6 +1,7 @@
 #include "tools/sampling_options.h"
 
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include "tern/error.h"
 #include "tools/input.h"

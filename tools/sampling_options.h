@@ -1,11 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
 
 #include "tern/sampler.h"
+#include "tools/cli11.h"
 
 namespace tern::tools {
 

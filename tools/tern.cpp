@@ -1,5 +1,6 @@
 // The tern command: parses the command line, runs one command, and turns errors into one line and an exit status.
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>

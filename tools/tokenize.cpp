@@ -1,5 +1,6 @@
 // tern tokenize: text to token ids.
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include "tern/tern.h"
 #include "tools/command.h"

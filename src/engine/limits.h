@@ -10,8 +10,8 @@
 /// What a machine allows at most, measured with nothing else to do.
 namespace tern::engine {
 
-/// Reads bytes and does nothing else, as fast as memory gives them: in several runs side by side, which is quicker than
-/// one run here and there. The result keeps the compiler from skipping it.
+/// Reads a word of every 64 bytes, a cache line, and does nothing else, as fast as memory gives them: in several runs
+/// side by side, which is quicker than one run here and there. The result keeps the compiler from skipping it.
 std::uint64_t read_all(ThreadPool& pool, std::span<const std::uint8_t> bytes);
 
 /// Multiply-adds per second that the instruction of a phase alone allows on one thread.

@@ -36,5 +36,10 @@ else()
 endif()
 
 must_run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${WORK}/build" ${options})
-must_run("${CMAKE_COMMAND}" --build "${WORK}/build")
-must_run("${WORK}/build/consumer" "${model}")
+if(MODE STREQUAL "find_package")
+  must_run("${CMAKE_COMMAND}" --build "${WORK}/build")
+  must_run("${WORK}/build/consumer" "${model}")
+else()
+  # What a subdirectory brings is headers, flags and options: that it links, the other mode shows in a tenth of the time.
+  must_run("${CMAKE_COMMAND}" --build "${WORK}/build" --target CMakeFiles/consumer.dir/main.cpp.o)
+endif()

@@ -1,5 +1,6 @@
 // The output head for AMX: `tdpbusd` multiplies 16 rows of weights with 16 tokens, 64 columns at a time, as the rows
 // lie in memory. For a few tokens memory is what takes the time, and AVX-512 VNNI reads it in longer runs.
+#include "kernels/block_ahead.h"
 #include "kernels/dot_amx_tiles.h"
 #include "kernels/head_tables.h"
 #include "kernels/head_vnni512.h"
@@ -81,13 +82,13 @@ struct SliceSums {
 void sum_slice(const HeadProduct& p, std::size_t row, bool has_second, const std::uint8_t* group, SliceSums& sums) {
   const std::uint8_t* rows = p.rows + row * p.stride;
   const std::uint8_t* x = group + kHeadersBytes;
+  BlockAhead next_slice(rows + kSliceRows * p.stride, kSliceRows * p.stride);
   clear<0>();
   clear<1>();
   clear<2>();
   clear<3>();
   for (std::size_t c = 0; c < padded_cols(p.cols); c += amx::kTileCols, x += kBlockBytes) {
-    // The slice behind this one, a line of each of its rows in turn.
-    for (std::size_t r = 0; r < kSliceRows; ++r) __builtin_prefetch(rows + (kSliceRows + r) * p.stride + c, 0, 2);
+    for (std::size_t i = 0; i < kSliceRows / BlockAhead::kRuns; ++i) next_slice.fetch();
     amx::load<6>(x);
     amx::load<4>(rows + c, p.stride);
     multiply_add_unsigned<0, 4, 6>();

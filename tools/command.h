@@ -15,6 +15,7 @@ using Declare = Action (*)(CLI::App& app);
 Action declare_run(CLI::App& app);         // run.cpp
 Action declare_batch(CLI::App& app);       // batch.cpp
 Action declare_bench(CLI::App& app);       // bench.cpp
+Action declare_doctor(CLI::App& app);      // doctor.cpp
 Action declare_inspect(CLI::App& app);     // inspect.cpp
 Action declare_tokenize(CLI::App& app);    // tokenize.cpp
 Action declare_logits(CLI::App& app);      // logits.cpp

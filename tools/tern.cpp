@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"run", "Continue a text", declare_run},
     {"batch", "Generate a text for every record of a file", declare_batch},
     {"bench", "Measure, predict and compare speed on this machine", declare_bench},
+    {"doctor", "Check that this machine, and a model, compute what they should", declare_doctor},
     {"inspect", "Describe a model file and what this machine can do with it", declare_inspect},
     {"tokenize", "Split a text into tokens", declare_tokenize},
     {"logits", "Write the logits after every token", declare_logits},
@@ -39,6 +40,7 @@ constexpr const char* kFooter = R"(Exit status:
   3    a model file that is broken or not supported
   4    a file, or standard output, that can not be opened, read or written
   5    a batch is done, but some of its records have an error instead of a text
+  6    tern doctor found something wrong
   130  stopped by Ctrl-C
   141  the reader of standard output went away
 

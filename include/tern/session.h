@@ -101,8 +101,8 @@ class Session {
 /// whose threads and batch do the work and whose statistics count it.
 ///
 /// Requires  sessions of one model, no two the same; contexts and KV types may differ
-/// Errors    Error: kInvalidArgument (none of the above, or what Session::evaluate() refuses); the sessions are as
-/// before Exact     the same logits as each session's own evaluate()
+/// Errors    Error: kInvalidArgument (none of the above, or what Session::evaluate() refuses); nothing is changed then
+/// Exact     the same logits as each session's own evaluate()
 std::span<const float> evaluate_together(std::span<Session* const> sessions, std::span<const Token> tokens);
 
 }  // namespace tern

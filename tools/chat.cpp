@@ -60,7 +60,7 @@ Prompts make_prompts() {
   const char* terminal = std::getenv("TERM");
   const bool has_colours = terminal != nullptr && std::string_view(terminal) != "dumb";
   if (!has_colours || std::getenv("NO_COLOR") != nullptr) return {};
-  return {"\x1b[1;32m> \x1b[0m", "\x1b[1;32m. \x1b[0m"};
+  return {"\x1b[1;32m>\x1b[0m ", "\x1b[1;32m.\x1b[0m "};  // libedit loses an escape sequence at the end
 }
 
 void say(std::string_view text) { print_to_stderr(fmt::format("{}\n", text)); }
@@ -125,7 +125,8 @@ class ChatLoop {
       const InputLine line = input_.next(text.empty() ? prompts_.first : prompts_.more);
       if (line.end == InputLine::End::kNoMore) return text.empty() ? std::nullopt : std::optional(text);
       if (line.end == InputLine::End::kInterrupted) {
-        if (was_interrupted_) return std::nullopt;
+        const bool was_empty = text.empty() && line.text.empty();
+        if (was_interrupted_ && was_empty) return std::nullopt;
         was_interrupted_ = true;
         text.clear();
         if (!options_.quiet) say("(Ctrl-C again, or Ctrl-D, leaves)");

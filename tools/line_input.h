@@ -12,7 +12,7 @@ namespace tern::tools {
 struct InputLine {
   enum class End { kNewline, kInterrupted, kNoMore };
   End end = End::kNoMore;
-  std::string text = {};  ///< without the newline
+  std::string text = {};  ///< without the newline; of an interrupted line what was typed, as far as that is known
 };
 
 /// Where lines come from.

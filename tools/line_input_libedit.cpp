@@ -73,7 +73,9 @@ class EditedInput final : public LineInput {
     const char* line = el_gets(editor_.get(), &size);
     if (line == nullptr || size <= 0) {
       print_to_stderr(interrupted_ ? "^C\n" : "\n");
-      return {interrupted_ ? InputLine::End::kInterrupted : InputLine::End::kNoMore};
+      if (!interrupted_) return {};
+      const LineInfo* typed = el_line(editor_.get());
+      return {InputLine::End::kInterrupted, std::string(typed->buffer, typed->lastchar)};
     }
     InputLine result{InputLine::End::kNewline, std::string(line, static_cast<std::size_t>(size))};
     if (result.text.ends_with('\n')) result.text.pop_back();

@@ -104,8 +104,9 @@ class ChatLoop {
       if (text->find_first_not_of(" \t\r\n") == std::string::npos) continue;
       const ChatLine line = parse_chat_line(*text);
       try {
-        if (!(line.is_command ? run_chat_command(line.text, conversation_) : answer(line.text))) break;
+        const bool goes_on = line.is_command ? run_chat_command(line.text, conversation_) : answer(line.text);
         kept_.save();
+        if (!goes_on) break;
       } catch (const Error& error) {
         const bool is_output_lost = !line.is_command && error.kind() == ErrorKind::kIo;
         if (is_output_lost) throw;
@@ -121,7 +122,6 @@ class ChatLoop {
   std::optional<std::string> read_text() {
     std::string text;
     while (true) {
-      if (signals_ != nullptr) signals_->forget();
       const InputLine line = input_.next(text.empty() ? prompts_.first : prompts_.more);
       if (line.end == InputLine::End::kNoMore) return text.empty() ? std::nullopt : std::optional(text);
       if (line.end == InputLine::End::kInterrupted) {
@@ -156,7 +156,10 @@ class ChatLoop {
     }
     if (!result.text.ends_with('\n')) print("\n");
     if (!options_.quiet) explain_end(result);
-    if (signals_ != nullptr) print_to_stderr("\n");
+    if (signals_ != nullptr) {
+      print_to_stderr("\n");
+      signals_->forget();  // Ctrl-C pressed twice stops the answer, and does not leave
+    }
     if (result.reason != FinishReason::kCancelled || signals_ != nullptr) return true;
     status_ = kInterrupted;
     return false;

@@ -2,6 +2,9 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <optional>
+#include <utility>
+
 #include "tern/tern.h"
 #include "tools/chat_options.h"
 #include "tools/command.h"

@@ -118,7 +118,10 @@ TEST_F(ChatTerminal, ALongHistoryIsCut) {
   ASSERT_TRUE(terminal.shows("> "));
   terminal.type(kUp);
   EXPECT_TRUE(terminal.shows("line 2999")) << terminal.shown();
-  terminal.type(std::string(kCtrlC) + kCtrlC);
+  terminal.type(kCtrlC);
+  ASSERT_TRUE(terminal.shows("Ctrl-C again")) << terminal.shown();
+  ASSERT_TRUE(terminal.shows("> "));
+  terminal.type(kCtrlC);
   EXPECT_EQ(terminal.finish(), 0);
   const std::string kept = read(history_path());
   EXPECT_EQ(std::count(kept.begin(), kept.end(), '\n'), 1000);

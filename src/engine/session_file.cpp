@@ -125,7 +125,7 @@ void check_hash(const std::string& name, std::span<const std::byte> file) {
 
 std::vector<Token> read_tokens(const std::string& name, std::span<const std::byte> bytes, std::size_t vocab_size) {
   std::vector<Token> tokens(bytes.size() / sizeof(Token));
-  std::memcpy(tokens.data(), bytes.data(), tokens.size() * sizeof(Token));
+  if (!tokens.empty()) std::memcpy(tokens.data(), bytes.data(), tokens.size() * sizeof(Token));
   for (const Token token : tokens) {
     if (token < 0 || static_cast<std::size_t>(token) >= vocab_size) {
       fail(ErrorKind::kBadFile, "{}: token {} is not in the vocabulary of {} tokens", name, token, vocab_size);

@@ -91,14 +91,16 @@ std::vector<Token> encode_prompt(const Model& model, const std::string& prompt, 
   return encode_chat(model.tokenizer(), template_for(model, std::move(given_template)), messages);
 }
 
-/// One line with what the run did and how fast.
-std::string describe(const Session& session, const GenerateResult& result, const RunOptions& options) {
+/// One line with what the run did and how fast, after a prompt of n_prompt tokens.
+std::string describe(const Session& session, const GenerateResult& result, const RunOptions& options,
+                     std::size_t n_prompt) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
+  const bool kept = options.session.is_given();
   return fmt::format(
       "prompt {} tokens{}, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}{}; "
       "logits {:016x}\n",
-      stats.prompt_tokens, options.session.is_given() ? fmt::format(" ({} more reused)", result.n_reused) : "",
+      kept ? n_prompt : stats.prompt_tokens, kept ? fmt::format(" ({} reused)", result.n_reused) : "",
       per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds), result.tokens.size(),
       per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
@@ -167,7 +169,7 @@ int run(RunOptions options) {
   if (options.json) {
     print(to_line(to_json(session, prompt, result, options)));
   }
-  if (!options.quiet) print_to_stderr(describe(session, result, options));
+  if (!options.quiet) print_to_stderr(describe(session, result, options, tokens.size()));
   return result.reason == FinishReason::kCancelled ? kInterrupted : kSuccess;
 }
 

@@ -1,7 +1,5 @@
 #include <sys/stat.h>
 
-#include <csignal>
-
 #include "tests/tools/chat_fixture.h"
 #include "tests/tools/terminal.h"
 

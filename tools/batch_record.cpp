@@ -11,9 +11,8 @@
 namespace tern::tools {
 namespace {
 
-constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
-constexpr int kMaxDepth = 16;              // of nested values; messages need 3
-constexpr std::size_t kMaxLogprobs = 100;  // alternatives of a token
+constexpr JsonLimits kLimits = {.bytes = std::size_t{64} << 20, .depth = 16};  // messages need a depth of 3
+constexpr std::size_t kMaxLogprobs = 100;                                      // alternatives of a token
 constexpr std::size_t kMaxStops = 64;
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::kInvalidArgument, message); }
@@ -135,18 +134,9 @@ const Field& field_of(std::string_view name) {
 
 /// Errors    Error(kInvalidArgument)
 Json parse_object(std::string_view line) {
-  if (line.size() > kMaxLineBytes) refuse(fmt::format("a line of {} bytes: at most {}", line.size(), kMaxLineBytes));
-  const auto limit_depth = [](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth) refuse(fmt::format("values nested deeper than {}", kMaxDepth));
-    return true;
-  };
-  try {
-    Json json = Json::parse(line, limit_depth);
-    if (!json.is_object()) refuse_value("a record", json, "an object");
-    return json;
-  } catch (const Json::exception& error) {
-    refuse(fmt::format("not valid JSON: {}", one_line(error.what())));
-  }
+  Json json = parse_json(line, kLimits);
+  if (!json.is_object()) refuse_value("a record", json, "an object");
+  return json;
 }
 
 Json to_json(const TokenLogprob& token) {

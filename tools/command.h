@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 using Declare = Action (*)(CLI::App& app);
 
 Action declare_run(CLI::App& app);         // run.cpp
+Action declare_chat(CLI::App& app);        // chat.cpp
 Action declare_batch(CLI::App& app);       // batch.cpp
 Action declare_bench(CLI::App& app);       // bench.cpp
 Action declare_doctor(CLI::App& app);      // doctor.cpp

@@ -32,7 +32,7 @@ files that are read the wrong way.
 )";
 
 /// Of the bundled model, on every machine.
-constexpr Fingerprint kBundledFingerprint = {.file = 0, .logits = 0xe7e5140ea6984fff};
+constexpr Fingerprint kBundledFingerprint = {.file = 0x295a1c313c4cfdad, .logits = 0xe7e5140ea6984fff};
 
 struct DoctorOptions {
   ModelOptions model;

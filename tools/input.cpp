@@ -35,10 +35,15 @@ void check_read(std::FILE* file, std::string_view name) {
   }
 }
 
-std::string read_all(std::FILE* file, std::string_view name) {
+std::string read_all(std::FILE* file, std::string_view name, std::size_t max_bytes) {
   std::string text;
   char buffer[1 << 16];
-  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file)) {
+    if (n > max_bytes - text.size()) {
+      throw Error(ErrorKind::kBadFile, fmt::format("{}: longer than {} bytes", name, max_bytes));
+    }
+    text.append(buffer, n);
+  }
   check_read(file, name);
   return text;
 }
@@ -136,9 +141,9 @@ std::string interpret_escapes(std::string_view text) {
   return plain;
 }
 
-std::string read_file(const std::string& path) {
-  if (path == "-") return read_all(stdin, "standard input");
-  return read_all(open_file(path).get(), path);
+std::string read_file(const std::string& path, std::size_t max_bytes) {
+  if (path == "-") return read_all(stdin, "standard input", max_bytes);
+  return read_all(open_file(path).get(), path, max_bytes);
 }
 
 template <typename T>

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,8 +66,9 @@ class LineReader {
 
 /// A whole file; "-" is standard input.
 ///
-/// Errors    Error(kIo)
-[[nodiscard]] std::string read_file(const std::string& path);
+/// Errors    Error(kIo); Error(kBadFile): longer than max_bytes
+[[nodiscard]] std::string read_file(const std::string& path,
+                                    std::size_t max_bytes = std::numeric_limits<std::size_t>::max());
 
 /// "1,2,3".
 ///

@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace tern::tools {
 
@@ -13,5 +15,16 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] inline std::string to_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
+
+/// What JSON from elsewhere may be at most.
+struct JsonLimits {
+  std::size_t bytes;
+  int depth;  // of nested values
+};
+
+/// Text from elsewhere as JSON.
+///
+/// Errors    Error(kInvalidArgument): beyond the limits, not valid
+[[nodiscard]] Json parse_json(std::string_view text, const JsonLimits& limits);
 
 }  // namespace tern::tools

@@ -1,6 +1,7 @@
 #include "tools/model_options.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -103,6 +104,13 @@ void ContextOptions::declare(CLI::App& app) {
 SessionOptions ContextOptions::session_options(unsigned threads) const {
   const KvType type = kv == "f32" ? KvType::kF32 : kv == "int8" ? KvType::kInt8 : KvType::kF16;
   return {.context = context, .kv_type = type, .threads = threads, .batch = batch};
+}
+
+void ContextOptions::print_note_if_too_long(const Model& model) const {
+  const std::size_t trained = model.summary().context_length;
+  if (context <= trained) return;
+  print_note(
+      fmt::format("a context of {} tokens is more than the {} that the model was trained for", context, trained));
 }
 
 std::string bundled_model() {

@@ -49,6 +49,8 @@ struct ContextOptions {
   /// Adds -c, --kv and --batch.
   void declare(CLI::App& app);
   [[nodiscard]] SessionOptions session_options(unsigned threads) const;
+  /// Remarks on standard error that the context is longer than the model was trained for, if it is.
+  void print_note_if_too_long(const Model& model) const;
 };
 
 /// The model that comes with tern, or an empty string when this installation has none.

@@ -1,5 +1,6 @@
 #include "tools/output.h"
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 
 namespace tern::tools {
 namespace {
+
+namespace fs = std::filesystem;
 
 void write_to_stdout(const char* data, std::size_t size) {
   while (size > 0) {
@@ -39,7 +42,7 @@ constexpr auto kBetweenDraws = std::chrono::milliseconds(50);
 
 void print(std::string_view text) { write_to_stdout(text.data(), text.size()); }
 
-OutputFile::OutputFile(const std::string& path) {
+OutputFile::OutputFile(const std::string& path, ::mode_t mode) {
   if (path == "-") return;
   path_ = path;
   std::error_code ignored;
@@ -50,7 +53,9 @@ OutputFile::OutputFile(const std::string& path) {
   if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
     temporary_ = fmt::format("{}.{}.part", path, ::getpid());
   }
-  file_ = std::fopen((temporary_.empty() ? path_ : temporary_).c_str(), "wb");
+  const fs::path& target = temporary_.empty() ? path_ : temporary_;
+  const int descriptor = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  if (descriptor >= 0) file_ = ::fdopen(descriptor, "wb");
   if (file_ == nullptr) {
     temporary_.clear();
     fail_to_write();
@@ -106,6 +111,8 @@ void print_to_stderr(std::string_view text) noexcept {
 }
 
 void print_note(std::string_view note) { print_to_stderr(fmt::format("note: {}\n", one_line(note))); }
+
+void print_error(std::string_view message) { print_to_stderr(fmt::format("tern: {}\n", one_line(message))); }
 
 std::string one_line(std::string_view text) {
   std::string line(text);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -23,8 +25,9 @@ void print(std::string_view text);
 /// Whatever is not a regular file (a pipe, a device) is written to directly.
 class OutputFile {
  public:
+  /// `mode`: who may do what with a new file, but for what umask takes.
   /// Errors    Error(kIo), as for write() and commit()
-  explicit OutputFile(const std::string& path);
+  explicit OutputFile(const std::string& path, ::mode_t mode = 0666);
   /// Removes what was written if it was not committed.
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -66,6 +69,8 @@ class Progress {
 void print_to_stderr(std::string_view text) noexcept;
 /// One remark on standard error: "note: ...".
 void print_note(std::string_view note);
+/// One line on standard error: "tern: ...".
+void print_error(std::string_view message);
 
 /// Text from elsewhere as one line: control characters become '?'.
 [[nodiscard]] std::string one_line(std::string_view text);

@@ -3,9 +3,11 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
-#include <chrono>
+#include <optional>
+#include <utility>
 
 #include "tern/tern.h"
+#include "tools/chat_options.h"
 #include "tools/command.h"
 #include "tools/input.h"
 #include "tools/interrupt.h"
@@ -18,13 +20,13 @@
 namespace tern::tools {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kExamples = R"(Examples:
   tern run "Once upon a time"
   tern run -m model.gguf -n 100 --temp 0 -f prompt.txt
   echo "The little boat" | tern run --seed 7 --stop "The end"
   tern run --json -p "One day" | jq -r .text
+  tern run -m model.gguf --chat "Why is the sky blue?" --system "Be brief."
+  tern run --session story.tern -f story.txt    # again with more text: starts at once
 
 The text alone goes to standard output as it is produced, with a newline at its
 end only on a terminal; notes and figures go to standard error. The same model,
@@ -37,6 +39,9 @@ struct RunOptions {
   GenerateOptions generate;
   SamplingFlags sampling;
   TextSource prompt;
+  ChatFlags chat_flags;
+  SessionFlag session;
+  bool chat = false;
   bool echo = false;
   bool json = false;
   bool quiet = false;
@@ -50,6 +55,10 @@ void declare_options(CLI::App& app, RunOptions& options) {
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
       ->type_name("N")
       ->capture_default_str();
+  CLI::Option* chat = app.add_flag("--chat", options.chat, "Take the text as a question, in the model's chat template");
+  options.chat_flags.declare(app, chat);
+  options.session.declare(app,
+                          "Go on from what FILE holds computed of the prompt, if it is there, and keep the rest in it");
   options.context.declare(app);
   options.model.declare_kernels(app);
   options.sampling.declare(app);
@@ -59,7 +68,7 @@ void declare_options(CLI::App& app, RunOptions& options) {
   app.add_flag("--ignore-eos", options.generate.ignore_eos, "Go on after the model ends its answer");
   app.add_flag("--lookup", options.generate.lookup,
                "Guess ahead where the text repeats itself: the same text, sooner if it does");
-  app.add_flag("--echo", options.echo, "Print the prompt too");
+  app.add_flag("--echo", options.echo, "Print the prompt too")->excludes(chat);
   app.add_flag("--json", options.json, "Print one JSON object instead of the text");
   app.add_flag("-q,--quiet", options.quiet, "No notes, progress or figures on standard error");
 }
@@ -73,15 +82,28 @@ std::string read_prompt(const RunOptions& options) {
 
 double per_second(double amount, double seconds) { return seconds > 0.0 ? amount / seconds : 0.0; }
 
-/// One line with what the run did and how fast.
-std::string describe(const Session& session, const GenerateResult& result, const RunOptions& options) {
+/// The tokens that the text begins with.
+std::vector<Token> encode_prompt(const Model& model, const std::string& prompt, const RunOptions& options,
+                                 std::optional<ChatTemplate> given_template) {
+  if (!options.chat) return model.tokenizer().encode(prompt, {.add_special = true});
+  std::vector<ChatMessage> messages;
+  if (!options.chat_flags.system.empty()) messages.push_back({"system", options.chat_flags.system});
+  messages.push_back({"user", prompt});
+  return encode_chat(model.tokenizer(), template_for(model, std::move(given_template)), messages);
+}
+
+/// One line with what the run did and how fast, after a prompt of n_prompt tokens.
+std::string describe(const Session& session, const GenerateResult& result, const RunOptions& options,
+                     std::size_t n_prompt) {
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
+  const bool kept = options.session.is_given();
   return fmt::format(
-      "prompt {} tokens, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}{}; "
+      "prompt {} tokens{}, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}{}; "
       "logits {:016x}\n",
-      stats.prompt_tokens, per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds),
-      result.tokens.size(), per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
+      kept ? n_prompt : stats.prompt_tokens, kept ? fmt::format(" ({} reused)", result.n_reused) : "",
+      per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds), result.tokens.size(),
+      per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
       model.prompt_kernel, model.float_kernel, model.head_type, session.threads(),
       options.model.uses_remembered_choice() ? " (kernels and threads as remembered by tern bench)" : "",
@@ -99,6 +121,7 @@ Json to_json(const Session& session, std::string_view prompt, const GenerateResu
           {"seed", options.generate.sampling.seed},
           {"timings",
            {{"prompt_tokens", stats.prompt_tokens},
+            {"reused_tokens", result.n_reused},
             {"prompt_seconds", stats.prompt_seconds},
             {"decode_tokens", stats.decode_tokens},
             {"decode_seconds", stats.decode_seconds},
@@ -119,7 +142,7 @@ GenerateResult generate_and_print(Session& session, const std::vector<Token>& pr
                                   std::string_view prompt_text) {
   const bool stream = !options.json;
   if (stream && options.echo) print(prompt_text);
-  const GenerateResult result = generate(session, prompt, options.generate, [&](std::string_view text) {
+  const GenerateResult result = generate_after(session, prompt, options.generate, [&](std::string_view text) {
     if (stream) print(text);
   });
   const bool line_is_open = !result.text.ends_with('\n');
@@ -129,24 +152,25 @@ GenerateResult generate_and_print(Session& session, const std::vector<Token>& pr
 
 int run(RunOptions options) {
   options.generate.sampling = options.sampling.options();
+  options.generate.continues_text = !options.chat;
+  auto given_template = options.chat_flags.given_template();
   const std::string prompt = read_prompt(options);
   options.model.use_remembered_choice();
   const auto model = options.model.load(options.quiet);
-  const std::vector<Token> tokens = model->tokenizer().encode(prompt, {.add_special = true});
+  const std::vector<Token> tokens = encode_prompt(*model, prompt, options, std::move(given_template));
   if (tokens.empty()) throw Error(ErrorKind::kInvalidArgument, "the prompt is empty, and this model needs a beginning");
-  if (!options.quiet && options.context.context > model->summary().context_length) {
-    print_note(fmt::format("a context of {} tokens is more than the {} that the model was trained for",
-                           options.context.context, model->summary().context_length));
-  }
+  if (!options.quiet) options.context.print_note_if_too_long(*model);
   Session session(model, options.context.session_options(options.model.open.threads));
+  options.session.load(session);
 
   const InterruptGuard interrupt;
   options.generate.keep_going = [&] { return !interrupt.requested(); };
   const GenerateResult result = generate_and_print(session, tokens, options, prompt);
+  options.session.save(session);
   if (options.json) {
     print(to_line(to_json(session, prompt, result, options)));
   }
-  if (!options.quiet) print_to_stderr(describe(session, result, options));
+  if (!options.quiet) print_to_stderr(describe(session, result, options, tokens.size()));
   return result.reason == FinishReason::kCancelled ? kInterrupted : kSuccess;
 }
 

@@ -4,7 +4,8 @@
 # Debian and Ubuntu; elsewhere it says what is needed.
 set -euo pipefail
 
-packages=(cmake ninja-build g++ pkg-config libfmt-dev libxsimd-dev libpcre2-dev libcli11-dev nlohmann-json3-dev)
+packages=(cmake ninja-build g++ pkg-config libfmt-dev libxsimd-dev libpcre2-dev libcli11-dev nlohmann-json3-dev
+  libedit-dev)
 if [ "${1:-}" = --for-check ]; then
   packages+=(libgtest-dev binutils python3 clang libclang-rt-dev clang-format)
 elif [ "${1:-}" = --for-aarch64 ]; then
@@ -25,7 +26,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   done
   [ ${#missing[@]} -eq 0 ] && exit 0 # CMake will name a library that is missing
   echo "setup: please install ${missing[*]}, and the development files of fmt 9, xsimd 8, PCRE2 10," \
-    "CLI11 2.1 and nlohmann-json 3.11 (for the tests also GoogleTest 1.12)" >&2
+    "CLI11 2.1, nlohmann-json 3.11 and, if lines are to be edited, libedit (for the tests also GoogleTest 1.12)" >&2
   exit 1
 fi
 

@@ -24,6 +24,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"run", "Continue a text", declare_run},
+    {"chat", "Talk with a model", declare_chat},
     {"batch", "Generate a text for every record of a file", declare_batch},
     {"bench", "Measure, predict and compare speed on this machine", declare_bench},
     {"doctor", "Check that this machine, and a model, compute what they should", declare_doctor},
@@ -37,7 +38,7 @@ constexpr const char* kFooter = R"(Exit status:
   0    success
   1    an error inside tern
   2    an option or argument that can not be carried out
-  3    a model file that is broken or not supported
+  3    a model or saved file that is broken or not supported
   4    a file, or standard output, that can not be opened, read or written
   5    a batch is done, but some of its records have an error instead of a text
   6    tern doctor found something wrong
@@ -54,21 +55,8 @@ Try: tern run "Once upon a time"
 )";
 
 int report(int status, std::string_view message) {
-  print_to_stderr(fmt::format("tern: {}\n", one_line(message)));
+  print_error(message);
   return status;
-}
-
-int status_of(const Error& error) noexcept {
-  switch (error.kind()) {
-    case ErrorKind::kInvalidArgument:
-      return kUsageError;
-    case ErrorKind::kIo:
-      return kIoError;
-    case ErrorKind::kBadFile:
-    case ErrorKind::kUnsupported:
-      return kModelError;
-  }
-  return kInternalError;
 }
 
 /// Help and version go to standard output, everything else is the user's mistake.
@@ -111,7 +99,7 @@ int main(int argc, char** argv) {
   try {
     return run_command_line(argc, argv);
   } catch (const tern::Error& error) {
-    return report(status_of(error), error.what());
+    return report(status_of(error.kind()), error.what());
   } catch (const OutputClosed&) {
     return kOutputClosed;
   } catch (const std::bad_alloc&) {

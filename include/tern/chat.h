@@ -59,6 +59,11 @@ class ChatTemplate {
   /// Errors    Error: kBadFile (not a template), kUnsupported (a statement that tern does not have; too large or deep a
   ///           template); all name the line
   [[nodiscard]] static ChatTemplate compile(std::string_view source);
+  /// One of names(): for a model whose file has none.
+  ///
+  /// Errors    Error: kInvalidArgument (another name)
+  [[nodiscard]] static ChatTemplate named(std::string_view name);
+  [[nodiscard]] static std::vector<std::string_view> names();
 
   /// Errors    Error: kInvalidArgument (the template refuses the messages; JSON that is none), kBadFile (the template
   ///           does what makes no sense), kUnsupported (a filter, test or function that tern does not have, or

@@ -58,6 +58,7 @@ struct GenerateResult {
   std::vector<TokenLogprob> logprobs = {};  ///< of `tokens`, when asked for
   std::size_t n_guessed = 0;                ///< tokens computed ahead by GenerateOptions::lookup
   std::size_t n_guessed_right = 0;          ///< and how many of them came true
+  std::size_t n_reused = 0;                 ///< tokens at the text's beginning that generate_after() found computed
 };
 
 /// Feeds prompt tokens to a session, then samples and feeds back until something ends it.

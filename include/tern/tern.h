@@ -4,6 +4,7 @@
 #include "tern/bench.h"
 #include "tern/bench_model.h"
 #include "tern/chat.h"
+#include "tern/conversation.h"
 #include "tern/doctor.h"
 #include "tern/error.h"
 #include "tern/generate.h"

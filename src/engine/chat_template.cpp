@@ -1,5 +1,6 @@
 #include "src/engine/chat_template.h"
 
+#include "src/chat/named_templates.h"
 #include "src/engine/loaded_model.h"
 #include "tern/chat.h"
 
@@ -7,12 +8,9 @@ namespace tern {
 namespace engine {
 namespace {
 
-// The template that BitNet b1.58 2B4T was trained with. Converters put another one into the file, which has its turns
-// begin with "Human" and "BITNETAssistant": the model never saw that.
+// Converters put a template into BitNet's files that has its turns begin with "Human" and "BITNETAssistant": the model
+// never saw that.
 constexpr std::string_view kBitnetMistake = "BITNETAssistant";
-constexpr std::string_view kBitnetTemplate =
-    "{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] | trim + '<|eot_id|>' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant: ' }}{% endif %}";
 
 /// A key of another type counts as none: it is no reason to refuse the model.
 std::optional<std::string_view> find_text(const format::Metadata& metadata, std::string_view key) {
@@ -33,7 +31,7 @@ std::optional<TemplateSource> find_chat_template(const format::Metadata& metadat
   const std::string_view architecture = find_text(metadata, "general.architecture").value_or("");
   const bool is_bitnet = architecture == "bitnet" || architecture == "bitnet-b1.58" || architecture == "bitnet-25";
   if (is_bitnet && text->find(kBitnetMistake) != std::string_view::npos) {
-    return TemplateSource{kBitnetTemplate,
+    return TemplateSource{*chat::find_named_template("bitnet"),
                           "tokenizer.chat_template is a converter's default that the model was not trained with; chose "
                           "the template of BitNet b1.58 2B4T"};
   }

@@ -143,7 +143,9 @@ GenerateResult generate_after(Session& session, std::span<const Token> text, con
   // The logits after the last token are needed: it is always computed.
   const std::size_t n_kept = text.empty() ? 0 : std::min(n_common, text.size() - 1);
   session.rewind(n_kept);
-  return generate_text(session, text, text.subspan(n_kept), options, on_text);
+  GenerateResult result = generate_text(session, text, text.subspan(n_kept), options, on_text);
+  result.n_reused = n_kept;
+  return result;
 }
 
 }  // namespace tern

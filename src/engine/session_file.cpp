@@ -125,7 +125,7 @@ void check_hash(const std::string& name, std::span<const std::byte> file) {
 
 std::vector<Token> read_tokens(const std::string& name, std::span<const std::byte> bytes, std::size_t vocab_size) {
   std::vector<Token> tokens(bytes.size() / sizeof(Token));
-  std::memcpy(tokens.data(), bytes.data(), tokens.size() * sizeof(Token));
+  if (!tokens.empty()) std::memcpy(tokens.data(), bytes.data(), tokens.size() * sizeof(Token));
   for (const Token token : tokens) {
     if (token < 0 || static_cast<std::size_t>(token) >= vocab_size) {
       fail(ErrorKind::kBadFile, "{}: token {} is not in the vocabulary of {} tokens", name, token, vocab_size);
@@ -148,36 +148,43 @@ void save_text(const std::filesystem::path& path, std::uint64_t fingerprint, Tex
   file.finish();
 }
 
-void load_text(const std::filesystem::path& path, std::uint64_t fingerprint, std::size_t vocab_size, TextState& text) {
-  const std::string name = path.string();
-  const MappedFile mapped(path);
-  std::span<const std::byte> file = mapped.bytes();
+void read_text(std::span<const std::byte> file, const SavedTextSource& source, TextState& text) {
+  const std::string& name = source.name;
   if (file.size() < kHeaderBytes + sizeof(std::uint64_t) ||
       std::memcmp(file.data(), kMagic.data(), kMagic.size()) != 0) {
     fail(ErrorKind::kBadFile, "{}: expected a text saved by tern, found something else", name);
   }
   Header header{};
   std::memcpy(&header, file.data() + kMagic.size(), sizeof header);
-  check_header(name, header, header_of(fingerprint, text), text.kv.shape().n_positions);
+  check_header(name, header, header_of(source.fingerprint, text), text.kv.shape().n_positions);
 
+  const std::size_t tokens_bytes = padded_token_bytes(header.n_tokens);
+  const auto check_size = [&](std::uint64_t kv_bytes, bool is_good) {
+    if (is_good) return;
+    fail(ErrorKind::kBadFile, "{}: expected {} bytes for {} tokens, found {}", name,
+         kHeaderBytes + tokens_bytes + kv_bytes + sizeof(std::uint64_t), header.n_tokens, file.size());
+  };
+  // What attention reads is the least that a file can hold: a short file gets no memory.
+  const std::uint64_t least = text.kv.bytes_read(header.n_tokens);
+  check_size(least, file.size() >= kHeaderBytes + tokens_bytes + least + sizeof(std::uint64_t));
   TextState loaded{nn::KvCache(text.kv.shape(), text.kv.type()), {}};
   loaded.kv.reserve(0, header.n_tokens);
-  const std::size_t tokens_bytes = padded_token_bytes(header.n_tokens);
-  const std::size_t expected =
-      kHeaderBytes + tokens_bytes + cache_bytes(loaded.kv, header.n_tokens) + sizeof(std::uint64_t);
-  if (file.size() != expected) {
-    fail(ErrorKind::kBadFile, "{}: expected {} bytes for {} tokens, found {}", name, expected, header.n_tokens,
-         file.size());
-  }
+  const std::size_t exact = cache_bytes(loaded.kv, header.n_tokens);
+  check_size(exact, file.size() == kHeaderBytes + tokens_bytes + exact + sizeof(std::uint64_t));
   check_hash(name, file);
   file = file.subspan(kHeaderBytes);
-  loaded.tokens = read_tokens(name, file.first(header.n_tokens * sizeof(Token)), vocab_size);
+  loaded.tokens = read_tokens(name, file.first(header.n_tokens * sizeof(Token)), source.vocab_size);
   file = file.subspan(tokens_bytes);
   loaded.kv.for_each_run(header.n_tokens, [&](std::span<std::uint8_t> run) {
     std::memcpy(run.data(), file.data(), run.size());
     file = file.subspan(run.size());
   });
   text = std::move(loaded);
+}
+
+void load_text(const std::filesystem::path& path, std::uint64_t fingerprint, std::size_t vocab_size, TextState& text) {
+  const MappedFile mapped(path);
+  read_text(mapped.bytes(), {path.string(), fingerprint, vocab_size}, text);
 }
 
 }  // namespace tern::engine

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string>
 
 #include "src/engine/runner.h"
 
@@ -20,6 +23,18 @@ namespace tern::engine {
 ///
 /// Errors    Error(kIo)
 void save_text(const std::filesystem::path& path, std::uint64_t fingerprint, TextState& text);
+
+/// Where a saved text comes from, and for whom it has to be.
+struct SavedTextSource {
+  std::string name;           // for errors
+  std::uint64_t fingerprint;  // of the model
+  std::size_t vocab_size;
+};
+
+/// Reads the bytes of a saved text into `text`, whose cache says what is expected.
+///
+/// Errors    as load_text(), but kIo
+void read_text(std::span<const std::byte> file, const SavedTextSource& source, TextState& text);
 
 /// Reads a text into `text`, whose cache says what is expected.
 ///

@@ -59,6 +59,15 @@ TEST_P(SavedText, IsGoneOnWithAsIfItHadNeverBeenAway) {
   EXPECT_TRUE(std::ranges::equal(second.evaluate({&token, 1}), expected));
 }
 
+TEST_P(SavedText, MayBeEmpty) {
+  session().save(path_);
+  Session second = session();
+  second.evaluate(some_tokens(3));
+  second.load(path_);
+  EXPECT_EQ(second.position(), 0u);
+  EXPECT_EQ(second.stats().logits_hash, 0u);
+}
+
 TEST_P(SavedText, IsRefusedWhenItIsNotWhatWasSaved) {
   Session first = session();
   first.evaluate(some_tokens(300));

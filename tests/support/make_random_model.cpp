@@ -1,5 +1,6 @@
-// make_random_model ARCHITECTURE TYPE OUT.gguf [SHAPE]: writes a model with random weights, for trying a command by
-// hand or for measuring speed: with the shape of a published model it takes that model's memory and time.
+// make_random_model ARCHITECTURE TYPE OUT.gguf [SHAPE [TEMPLATE]]: writes a model with random weights, for trying a
+// command by hand or for measuring speed: with the shape of a published model it takes that model's memory and time.
+// TEMPLATE is the text of a chat template.
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -28,13 +29,14 @@ void set_shape(TinyModelOptions& o, const std::string& shape) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4 && argc != 5) {
-    std::fputs("usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large]\n", stderr);
+  if (argc < 4 || argc > 6) {
+    std::fputs("usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large [TEMPLATE]]\n", stderr);
     return 2;
   }
   try {
     TinyModelOptions options{.architecture = argv[1], .type = argv[2]};
-    set_shape(options, argc == 5 ? argv[4] : "tiny");
+    set_shape(options, argc > 4 ? argv[4] : "tiny");
+    if (argc > 5) options.chat_template = argv[5];
     tern::test::write_file(argv[3], tern::test::make_tiny_model(options).build());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "make_random_model: %s\n", error.what());

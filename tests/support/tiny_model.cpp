@@ -252,6 +252,7 @@ GgufBuilder make_tiny_model(const TinyModelOptions& options) {
   GgufBuilder model;
   add_hyper_parameters(model, options);
   const std::size_t n_rows = std::max(add_vocabulary(model), options.vocab_rows);
+  if (!options.chat_template.empty()) model.add("tokenizer.chat_template", std::string_view(options.chat_template));
   TensorMaker make(options, model);
   make.embedding("token_embd", n_rows, options.dim);
   for (std::size_t layer = 0; layer < options.n_layers; ++layer) add_layer(make, options, layer);

@@ -24,7 +24,8 @@ struct TinyModelOptions {
   std::size_t n_heads = 4;    ///< n_heads * head_dim: a multiple of 256
   std::size_t n_kv_heads = 2;
   std::size_t head_dim = 64;
-  std::size_t context = 128;   ///< tokens
+  std::size_t context = 128;  ///< tokens
+  std::string chat_template = {};
   std::size_t vocab_rows = 0;  ///< rows of the embedding at least; those beyond the vocabulary stand for no token
 };
 

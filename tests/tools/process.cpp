@@ -51,13 +51,7 @@ struct Pipes {
   ::dup2(pipes.in.read_end, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(pipes.err.write_end, STDERR_FILENO);
-  ::unsetenv("TERN_MODEL");
-  for (const auto& [name, value] : launch.environment) ::setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> argv = {const_cast<char*>("tern")};
-  for (const std::string& argument : launch.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  ::execv(TERN_CLI, argv.data());
-  ::_exit(127);
+  exec_tern(launch);
 }
 
 /// Appends what can be read; false at the end.
@@ -89,6 +83,16 @@ void collect(::pid_t child, const Launch& launch, Pipes& pipes, Outcome& outcome
 }
 
 }  // namespace
+
+void exec_tern(const Launch& launch) {
+  ::unsetenv("TERN_MODEL");
+  for (const auto& [name, value] : launch.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> argv = {const_cast<char*>("tern")};
+  for (const std::string& argument : launch.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  ::execv(TERN_CLI, argv.data());
+  ::_exit(127);
+}
 
 Outcome run_tern(const Launch& launch) {
   std::signal(SIGPIPE, SIG_IGN);

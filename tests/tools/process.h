@@ -27,6 +27,9 @@ Outcome run_tern(const Launch& launch);
 /// With arguments alone.
 Outcome run_tern(const std::vector<std::string>& arguments);
 
+/// Becomes tern with the arguments and environment of `launch`. In a child process only.
+[[noreturn]] void exec_tern(const Launch& launch);
+
 /// A path of this name in a directory of this test's own.
 std::string temporary_path(const std::string& name);
 

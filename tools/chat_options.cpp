@@ -1,0 +1,67 @@
+#include "tools/chat_options.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "tools/input.h"
+
+namespace tern::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+void ChatFlags::declare(CLI::App& app, CLI::Option* needs) {
+  CLI::Option* with_system =
+      app.add_option("--system", system, "What the model is told before the first question")->type_name("TEXT");
+  CLI::Option* with_template =
+      app.add_option("--chat-template", chat_template,
+                     fmt::format("Instead of the model's own: {}, or a file", fmt::join(ChatTemplate::names(), ", ")))
+          ->type_name("NAME|FILE");
+  if (needs == nullptr) return;
+  with_system->needs(needs);
+  with_template->needs(needs);
+}
+
+std::optional<ChatTemplate> ChatFlags::given_template() const {
+  if (chat_template.empty()) return std::nullopt;
+  const auto names = ChatTemplate::names();
+  if (std::ranges::find(names, chat_template) != names.end()) return ChatTemplate::named(chat_template);
+  return ChatTemplate::compile(read_file(chat_template, kMaxTemplateBytes));
+}
+
+ChatTemplate template_for(const Model& model, std::optional<ChatTemplate> given) {
+  if (!given) given = chat_template(model);
+  if (given) return *std::move(given);
+  throw Error(
+      ErrorKind::kInvalidArgument,
+      fmt::format("{}: has no chat template: tern run goes on with a text, or --chat-template gives one ({}, or "
+                  "a file)",
+                  model.summary().path.string(), fmt::join(ChatTemplate::names(), ", ")));
+}
+
+void SessionFlag::declare(CLI::App& app, const std::string& help) {
+  app.add_option("--session", path, help)->type_name("FILE");
+}
+
+void SessionFlag::load(Session& session) const {
+  if (path.empty()) return;
+  std::error_code ignored;
+  if (fs::exists(path, ignored)) return session.load(path);
+  const fs::path folder = fs::path(path).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder, ignored)) {
+    throw Error(ErrorKind::kIo, fmt::format("{}: can not be written: {} is no folder", path, folder.string()));
+  }
+}
+
+void SessionFlag::save(const Session& session) const {
+  if (!path.empty()) session.save(path);
+}
+
+}  // namespace tern::tools

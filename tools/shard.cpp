@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -66,7 +65,8 @@ std::optional<Shard> find_process() {
   return std::nullopt;
 }
 
-/// --array=MIN-MAX:STEP. Tasks of an uneven list can not know which of them they are.
+/// --array=MIN-MAX:STEP. A task of a list, or of a part that is run once more, can not know which shard it was: only
+/// whole ranges from 0 or 1 on are taken.
 std::optional<Shard> find_array_task() {
   constexpr Source kTask = {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"};
   const auto id = number_in(kTask.rank);
@@ -74,11 +74,13 @@ std::optional<Shard> find_array_task() {
   const std::size_t count = required_number_in(kTask.count, kTask.rank);
   const std::size_t min = required_number_in("SLURM_ARRAY_TASK_MIN", kTask.rank);
   const std::size_t max = required_number_in("SLURM_ARRAY_TASK_MAX", kTask.rank);
-  const std::size_t step = count < 2 || max < min ? 1 : std::max<std::size_t>(1, (max - min) / (count - 1));
-  const bool even = count > 0 && max == min + (count - 1) * step;
-  if (!even || *id < min || *id > max || (*id - min) % step != 0) {
-    refuse(fmt::format("{} {} in an array of {} from {} to {}: expected even distances; else say --shard I/N",
-                       kTask.rank, *id, count, min, max));
+  const std::size_t step = required_number_in("SLURM_ARRAY_TASK_STEP", kTask.rank);
+  const bool whole = min <= 1 && count > 0 && step > 0 && max == min + (count - 1) * step;
+  if (!whole || *id < min || *id > max || (*id - min) % step != 0) {
+    refuse(
+        fmt::format("task {} of an array of {} from {} to {}: expected a whole range from 0 or 1 on; else say "
+                    "--shard I/N",
+                    *id, count, min, max));
   }
   return Shard{(*id - min) / step + 1, count};
 }

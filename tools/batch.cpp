@@ -38,6 +38,13 @@ not say is as in the options. A result is one line: line, id, text, finish_reaso
 prompt_tokens, generated_tokens and perhaps logprobs; or line, id and error. Empty
 lines are passed over.
 
+A record that can not be carried out has an error of its own, and the others go on:
+no JSON or not UTF-8, an unknown field, a value of the wrong type or out of range,
+a prompt that is empty (where the model adds no beginning) or longer than the
+context, an id that was there before. The status is then 5. A full disk, a reader
+that went away or a kill end the run; whole results stay, and --resume goes on with
+them. It refuses another model, other options, and other ids on lines that are done.
+
 A text depends on its record, the model and the options alone: not on --parallel,
 threads, order, shards or --resume. The results of shards belong together:
   sort -t: -k2n out-*.jsonl > out.jsonl
@@ -201,7 +208,7 @@ class BatchRun {
     progress.finish();
     if (!options_.quiet) print_to_stderr(describe());
     if (!finished) return kInterrupted;
-    return n_errors_ > 0 ? kRecordErrors : kSuccess;
+    return n_errors_ + log_.errors_done() > 0 ? kRecordErrors : kSuccess;
   }
 
  private:
@@ -274,9 +281,9 @@ class BatchRun {
     const double rate = p.seconds > 0.0 ? static_cast<double>(p.generated_tokens) / p.seconds : 0.0;
     return line + fmt::format(
                       "; prompt tokens {} computed, {} shared; generated {}, {:.1f} tok/s; up to {} at once; {} + "
-                      "{}, {}, head {}, threads {}\n",
+                      "{}, {}, head {}, threads {}{}\n",
                       p.prompt_tokens, p.shared_tokens, p.generated_tokens, rate, batch_.parallel(), m.decode_kernel,
-                      m.prompt_kernel, m.float_kernel, m.head_type, batch_.threads());
+                      m.prompt_kernel, m.float_kernel, m.head_type, batch_.threads(), options_.model.remembered_note());
   }
 
   const Options& options_;

@@ -107,6 +107,7 @@ void BatchLog::add_done(std::string_view line, std::size_t number) {
   if (!done_.emplace(result["line"].get<std::size_t>(), result["id"]).second) {
     refuse(fmt::format("{}: line {} is a second result for record {}", path_, number, result["line"].dump()));
   }
+  errors_done_ += result.contains("error") ? 1 : 0;
 }
 
 void BatchLog::write(std::string_view line) {

@@ -30,6 +30,9 @@ class BatchLog {
   /// Results that were there: number of the input's line, and id.
   [[nodiscard]] const std::unordered_map<std::size_t, Json>& done() const noexcept { return done_; }
 
+  /// How many of them are errors.
+  [[nodiscard]] std::size_t errors_done() const noexcept { return errors_done_; }
+
   /// Appends a result, newline included.
   ///
   /// Errors    Error(kIo): what was written of the line is taken back; OutputClosed
@@ -49,6 +52,7 @@ class BatchLog {
   bool regular_ = false;  // can be cut and gone on with
   std::size_t size_ = 0;  // bytes of whole lines
   std::unordered_map<std::size_t, Json> done_;
+  std::size_t errors_done_ = 0;
 };
 
 /// Puts results into the order of their records.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tern/tern.h"
 #include "tools/cli11.h"
@@ -29,6 +30,10 @@ struct ModelOptions {
   void use_remembered_choice();
   /// Whether it found some.
   [[nodiscard]] bool uses_remembered_choice() const noexcept { return remembered_; }
+  /// The same for a line of figures, to follow the threads: " (...)" or nothing.
+  [[nodiscard]] std::string_view remembered_note() const noexcept {
+    return remembered_ ? " (kernels and threads as remembered by tern bench)" : "";
+  }
   /// Opens the model, with a progress bar and the model's notes unless `quiet`.
   [[nodiscard]] std::shared_ptr<const Model> load(bool quiet) const;
 

@@ -105,8 +105,7 @@ std::string describe(const Session& session, const GenerateResult& result, const
       per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds), result.tokens.size(),
       per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
-      model.prompt_kernel, model.float_kernel, model.head_type, session.threads(),
-      options.model.uses_remembered_choice() ? " (kernels and threads as remembered by tern bench)" : "",
+      model.prompt_kernel, model.float_kernel, model.head_type, session.threads(), options.model.remembered_note(),
       stats.logits_hash);
 }
 

@@ -16,8 +16,9 @@ struct Shard {
 };
 
 /// "2/8", or "auto" for what an engine that starts many processes says in their environment: Slurm, MPI, Kubernetes.
+/// The processes of the tasks of a job array, or of the pods of an indexed job, are counted through.
 ///
-/// Errors    Error(kInvalidArgument): neither, or nothing found
+/// Errors    Error(kInvalidArgument): neither; nothing found; variables that are no numbers or contradict each other
 [[nodiscard]] Shard parse_shard(std::string_view text);
 
 }  // namespace tern::tools

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -45,7 +46,7 @@ struct Pipes {
   Pipe in, out, err;
 };
 
-[[noreturn]] void become_tern(const Launch& launch, const Pipes& pipes) {
+[[noreturn]] void become_program(const Launch& launch, const Pipes& pipes) {
   int out = pipes.out.write_end;
   if (!launch.output_path.empty()) out = ::open(launch.output_path.c_str(), O_WRONLY | O_CREAT, 0600);
   ::dup2(pipes.in.read_end, STDIN_FILENO);
@@ -68,11 +69,26 @@ void feed(Pipe& in, const std::string& input) {
   in.close_write();
 }
 
+/// Time until `end`, at least none.
+::timespec time_until(std::chrono::steady_clock::time_point end) {
+  const auto left = std::max(end - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration::zero());
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  return {seconds.count(), std::chrono::nanoseconds(left - seconds).count()};
+}
+
 void collect(::pid_t child, const Launch& launch, Pipes& pipes, Outcome& outcome) {
   bool acted = false;
+  bool kill_later = launch.kill_after.count() > 0;
+  const auto kill_at = std::chrono::steady_clock::now() + launch.kill_after;
   while (pipes.out.read_end >= 0 || pipes.err.read_end >= 0) {
     ::pollfd waiting[] = {{pipes.out.read_end, POLLIN, 0}, {pipes.err.read_end, POLLIN, 0}};
-    if (::poll(waiting, 2, -1) < 0) continue;
+    const ::timespec timeout = time_until(kill_at);
+    const int n_ready = ::ppoll(waiting, 2, kill_later ? &timeout : nullptr, nullptr);
+    if (kill_later && std::chrono::steady_clock::now() >= kill_at) {
+      ::kill(child, SIGKILL);
+      kill_later = false;
+    }
+    if (n_ready <= 0) continue;
     if (waiting[0].revents != 0 && !read_some(pipes.out.read_end, outcome.out)) pipes.out.close_read();
     if (waiting[1].revents != 0 && !read_some(pipes.err.read_end, outcome.err)) pipes.err.close_read();
     if (acted || outcome.out.empty()) continue;
@@ -87,10 +103,11 @@ void collect(::pid_t child, const Launch& launch, Pipes& pipes, Outcome& outcome
 void exec_tern(const Launch& launch) {
   ::unsetenv("TERN_MODEL");
   for (const auto& [name, value] : launch.environment) ::setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> argv = {const_cast<char*>("tern")};
+  const std::string program = launch.program.empty() ? tern_command() : launch.program;
+  std::vector<char*> argv = {const_cast<char*>(launch.program.empty() ? "tern" : program.c_str())};
   for (const std::string& argument : launch.arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  ::execv(TERN_CLI, argv.data());
+  ::execvp(program.c_str(), argv.data());
   ::_exit(127);
 }
 
@@ -99,7 +116,7 @@ Outcome run_tern(const Launch& launch) {
   Pipes pipes;
   const ::pid_t child = ::fork();
   if (child < 0) throw std::runtime_error("fork");
-  if (child == 0) become_tern(launch, pipes);
+  if (child == 0) become_program(launch, pipes);
   pipes.in.close_read();
   pipes.out.close_write();
   pipes.err.close_write();
@@ -114,6 +131,8 @@ Outcome run_tern(const Launch& launch) {
 }
 
 Outcome run_tern(const std::vector<std::string>& arguments) { return run_tern(Launch{.arguments = arguments}); }
+
+std::string tern_command() { return TERN_CLI; }
 
 std::string temporary_path(const std::string& name) {
   const auto* test = testing::UnitTest::GetInstance()->current_test_info();

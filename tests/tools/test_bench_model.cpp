@@ -261,6 +261,11 @@ TEST_F(BenchModel, RemembersWhatASweepFound) {
   EXPECT_NE(after.err.find("remembered"), std::string::npos) << after.err;
   EXPECT_EQ(after.out, before.out);  // speed changes, never a result
 
+  const Outcome batch = run_tern({.arguments = with_model("batch", {"-n", "2"}),
+                                  .input = "{\"prompt\": \"the\"}\n",
+                                  .environment = {{"TERN_CACHE_DIR", directory}}});
+  EXPECT_NE(batch.err.find("threads 1 (kernels and threads as remembered"), std::string::npos) << batch.err;
+
   std::vector<std::string> named = generate;
   named.insert(named.end(), {"-t", "2"});
   EXPECT_EQ(run(named).err.find("remembered"), std::string::npos);  // what is named wins

@@ -10,6 +10,7 @@ namespace {
 constexpr double kMemory = 0.9;     // weight of the past in running means
 constexpr double kForget = 0.98;    // and where nothing new is known
 constexpr double kUsualCost = 0.2;  // that each more token adds to a pass, as a share of a pass over one
+constexpr double kWorthIt = 1.1;    // times the speed without has to be promised, for measurements waver
 
 /// Matches are trusted by how many tokens they guessed right so far: 0, 1-3, 4-15, more.
 std::size_t trust(std::size_t match_length) {
@@ -52,7 +53,7 @@ void Lookup::find_match() {
 std::size_t Lookup::worthwhile(std::size_t available) const {
   double expected = 1.0;  // tokens of a pass
   double chance = 1.0;    // that all guesses so far are right
-  double best = 1.0;
+  double best = kWorthIt;
   std::size_t best_n = 0;
   for (std::size_t n = 1; n <= available; ++n) {
     chance *= right_[trust(match_length_ + n - 1)];

@@ -45,7 +45,7 @@ Case constant_case(std::size_t rows, std::size_t cols, std::size_t tokens, std::
 
 std::vector<Case> make_cases() {
   std::vector<Case> cases;
-  for (const std::size_t tokens : {1, 3, 7, 16, 33}) {
+  for (const unsigned tokens : {1u, 3u, 7u, 16u, 33u}) {
     cases.push_back(random_case(67, 1283, tokens));
     for (const std::uint8_t code : {std::uint8_t{0}, std::uint8_t{2}}) {
       for (const std::int8_t x : {std::int8_t{-127}, std::int8_t{127}})

@@ -39,7 +39,7 @@ struct PromptTile : UnpackedStrip<Tile16x4Columns, kTileRows, kPromptTokens> {
   static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t row, std::size_t cols,
                                    std::uint8_t* scratch) {
     unpack_tile<kQuad>(chunk + row / kTileRows * kTileBytes, cols, scratch,
-                       [](const uint8x16_t(&planes)[tile16x4::kPlanes], std::uint8_t* out) {
+                       [](const uint8x16_t(&planes)[kPlanes], std::uint8_t* out) {
                          for (const uint8x16_t& plane : planes) {
                            vst1q_u8(out, plane);
                            out += kTileRows * kQuad;
@@ -94,7 +94,7 @@ const TernaryKernel kDotNeonDotprod = {.name = "dot-neon-dotprod",
                                        .family = Family::kDot,
                                        .isa = Isa::kDotprod,
                                        .layout = &kTile16x4,
-                                       .decode = DotRoutine<DecodeTile>::kTable,
+                                       .decode = DotRoutine<DecodeTile<TileSums>>::kTable,
                                        .prompt = DotRoutine<PromptTile>::kTable,
                                        .min_prompt_tokens = 4};
 

@@ -8,31 +8,18 @@
 
 #include <arm_neon.h>
 
-#include "kernels/block_ahead.h"
-#include "kernels/dot_loops.h"
+#include "kernels/dot_decode.h"
 
 namespace tern::kernels {
 namespace {
-
-using tile16x4::kStepBytes;
-using tile16x4::kTileBytes;
-using tile16x4::kTileRows;
 
 constexpr std::size_t kVectorRows = 4;  // 32-bit lanes of a register
 constexpr std::size_t kVectorBytes = 16;
 constexpr std::size_t kTileVectors = kTileBytes / kVectorBytes;  // 4
 
-constexpr std::size_t kNearBytes = 1024;  // bytes ahead, into the first cache
-
 inline int8x16_t load(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 
 // --- one token --------------------------------------------------------------------------------------------------
-
-// Sums of the 16 rows of a tile, at three scales, are 12 registers; those of a block would not fit. So tiles take
-// turns, in runs that stay in the first cache.
-constexpr std::size_t kRunSteps = 32;  // 8 KB of a block
-static_assert(32 * 127 * 4 * kRunSteps < (1UL << 31), "codes at scale 16 would overflow 32 bits: 5.2e5");
-static_assert(2 * 127 * kMaxCols < (1UL << 31), "the sums of a row would overflow 32 bits");
 
 /// Sums of 4 rows, by the scale of the codes.
 struct ScaledSums {
@@ -56,37 +43,27 @@ struct ScaledSums {
   }
 };
 
-/// One token: codes are multiplied as they are decoded.
-struct DecodeTile : PackedStrip<Tile16x4Columns, 1> {
-  template <std::size_t kN>
-  static void add(const std::uint8_t* weights, const std::uint8_t* x, std::size_t cols, std::int32_t* sums) {
-    const std::size_t n_steps = tile16x4::n_steps(cols);
-    BlockAhead ahead(weights + n_steps * kStepBytes, n_steps * kStepBytes);
-    for (std::size_t s = 0; s < n_steps; s += kRunSteps) {
-      const std::size_t n = n_steps - s < kRunSteps ? n_steps - s : kRunSteps;
-      for (std::size_t i = 0; i < tile16x4::kTiles; ++i) {
-        add_run(weights + s * kStepBytes + i * kTileBytes, x + s * tile16x4::kStepCols, n, ahead, sums + i * kTileRows);
-      }
+/// Sums of the 16 rows of a tile, which DecodeTile asks for: 12 registers.
+class TileSums {
+ public:
+  static constexpr std::size_t kMaxSteps = 32;  // 8 KB of weights, which stay in the first cache for four tiles
+  static_assert(32 * 127 * 4 * kMaxSteps < (1UL << 31), "codes at scale 16 would overflow 32 bits: 5.2e5");
+  static_assert(2 * 127 * kMaxCols < (1UL << 31), "the sums of a row would overflow 32 bits");
+
+  static int8x16_t columns(const std::uint8_t* x) { return load(x); }
+  void add(const std::uint8_t* tile, int8x16_t x) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kTileVectors; ++i) rows_[i].add(vld1q_u8(tile + i * kVectorBytes), x);
+  }
+  void add_to(std::int32_t* sums) const {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kTileVectors; ++i, sums += kVectorRows) {
+      vst1q_s32(sums, vaddq_s32(vld1q_s32(sums), rows_[i].total()));
     }
   }
 
  private:
-  /// Adds `n_steps` <= kRunSteps steps to the sums of one tile. sums: (16).
-  static void add_run(const std::uint8_t* weights, const std::uint8_t* x, std::size_t n_steps, BlockAhead& ahead,
-                      std::int32_t* sums) {
-    ScaledSums run[kTileVectors];
-    for (std::size_t s = 0; s < n_steps; ++s, weights += kStepBytes, x += tile16x4::kStepCols) {
-      const int8x16_t columns = load(x);
-      if (s % BlockAhead::kRuns == 0) ahead.fetch();  // as many lines as are read
-      __builtin_prefetch(weights + kNearBytes, 0, 3);
-#pragma GCC unroll 4
-      for (std::size_t i = 0; i < kTileVectors; ++i) run[i].add(vld1q_u8(weights + i * kVectorBytes), columns);
-    }
-#pragma GCC unroll 4
-    for (std::size_t i = 0; i < kTileVectors; ++i, sums += kVectorRows) {
-      vst1q_s32(sums, vaddq_s32(vld1q_s32(sums), run[i].total()));
-    }
-  }
+  ScaledSums rows_[kTileVectors];
 };
 
 // --- many tokens ------------------------------------------------------------------------------------------------
@@ -102,7 +79,7 @@ template <std::size_t kCols, typename Store>
 void unpack_tile(const std::uint8_t* tile, std::size_t cols, std::uint8_t* strip, Store store) {
   const uint8x16_t field = vdupq_n_u8(3);
   const std::size_t n_steps = tile16x4::n_steps(cols);
-  for (std::size_t s = 0; s < n_steps; ++s, tile += kStepBytes, strip += tile16x4::kStepCols * kTileRows) {
+  for (std::size_t s = 0; s < n_steps; ++s, tile += kStepBytes, strip += kStepCols * kTileRows) {
     __builtin_prefetch(tile + kNearBytes, 0, 3);
     for (std::size_t i = 0; i < kTileVectors; ++i) {
       const uint8x16_t v = vld1q_u8(tile + i * kVectorBytes);

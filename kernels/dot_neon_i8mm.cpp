@@ -33,29 +33,32 @@ struct PairSums {
   /// sums: (kN, 16)
   void load(const std::int32_t* sums) {
 #pragma GCC unroll 4
-    for (std::size_t t = 0; t < kPairs; ++t, sums += 2 * kTileRows) {
-      const std::int32_t* second = sums + (has_second(t) ? kTileRows : 0);
+    for (std::size_t t = 0; t < kPairs; ++t) {
+      const std::int32_t* first = sums + 2 * t * kTileRows;
+      const std::int32_t* second = first + (has_second(t) ? kTileRows : 0);
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < kHalfPairs; ++r) {
-        of[t][r] = vcombine_s32(vld1_s32(sums + 2 * r), vld1_s32(second + 2 * r));
+        of[t][r] = vcombine_s32(vld1_s32(first + 2 * r), vld1_s32(second + 2 * r));
       }
     }
   }
   void store(std::int32_t* sums) const {
 #pragma GCC unroll 4
-    for (std::size_t t = 0; t < kPairs; ++t, sums += 2 * kTileRows) {
+    for (std::size_t t = 0; t < kPairs; ++t) {
+      std::int32_t* first = sums + 2 * t * kTileRows;
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < kHalfPairs; ++r) {
-        vst1_s32(sums + 2 * r, vget_low_s32(of[t][r]));
-        if (has_second(t)) vst1_s32(sums + kTileRows + 2 * r, vget_high_s32(of[t][r]));
+        vst1_s32(first + 2 * r, vget_low_s32(of[t][r]));
+        if (has_second(t)) vst1_s32(first + kTileRows + 2 * r, vget_high_s32(of[t][r]));
       }
     }
   }
   /// octets: (kN, 8 columns)
   void add(const int8x16_t (&codes)[kHalfPairs], const std::uint8_t* octets) {
 #pragma GCC unroll 4
-    for (std::size_t t = 0; t < kPairs; ++t, octets += 2 * kOctet) {
-      const int8x16_t x = has_second(t) ? tern::kernels::load(octets) : load_single(octets);
+    for (std::size_t t = 0; t < kPairs; ++t) {
+      const std::uint8_t* pair = octets + 2 * t * kOctet;
+      const int8x16_t x = has_second(t) ? tern::kernels::load(pair) : load_single(pair);
 #pragma GCC unroll 4
       for (std::size_t r = 0; r < kHalfPairs; ++r) of[t][r] = vmmlaq_s32(of[t][r], x, codes[r]);
     }
@@ -70,7 +73,7 @@ struct PromptTile : UnpackedStrip<Tile16x4Columns, kTileRows, kPromptTokens, kOc
   static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t row, std::size_t cols,
                                    std::uint8_t* scratch) {
     unpack_tile<kOctet>(chunk + row / kTileRows * kTileBytes, cols, scratch,
-                        [](const uint8x16_t(&planes)[tile16x4::kPlanes], std::uint8_t* out) {
+                        [](const uint8x16_t(&planes)[kPlanes], std::uint8_t* out) {
                           store_octet(planes[0], planes[1], out);
                           store_octet(planes[2], planes[3], out + kTileRows * kOctet);
                         });
@@ -108,7 +111,7 @@ const TernaryKernel kDotNeonI8mm = {.name = "dot-neon-i8mm",
                                     .family = Family::kDot,
                                     .isa = Isa::kI8mm,
                                     .layout = &kTile16x4,
-                                    .decode = DotRoutine<DecodeTile>::kTable,
+                                    .decode = DotRoutine<DecodeTile<TileSums>>::kTable,
                                     .prompt = DotRoutine<PromptTile>::kTable,
                                     .min_prompt_tokens = 4};
 

@@ -74,13 +74,18 @@ struct EightTokens {
   static EightTokens zero() { return {vdupq_n_s16(0)}; }
   static EightTokens load(const std::int16_t* p) { return {vld1q_s16(p)}; }
   void store(std::int16_t* p) const { vst1q_s16(p, v); }
-  static EightTokens add(EightTokens a, EightTokens b) { return {vaddq_s16(a.v, b.v)}; }
-  static EightTokens sub(EightTokens a, EightTokens b) { return {vsubq_s16(a.v, b.v)}; }
+  // Unsigned, as far as the compiler knows: it may take vaddq_s16() for an addition that never overflows.
+  static EightTokens add(EightTokens a, EightTokens b) {
+    return {vreinterpretq_s16_u16(vaddq_u16(vreinterpretq_u16_s16(a.v), vreinterpretq_u16_s16(b.v)))};
+  }
+  static EightTokens sub(EightTokens a, EightTokens b) {
+    return {vreinterpretq_s16_u16(vsubq_u16(vreinterpretq_u16_s16(a.v), vreinterpretq_u16_s16(b.v)))};
+  }
   static EightTokens magnitude(EightTokens a) { return {vabsq_s16(a.v)}; }
   static bool any_negative(EightTokens a) { return vminvq_s16(a.v) < 0; }
   /// Whether no lane of add() overflows.
   static bool fits(EightTokens a, EightTokens b) {
-    return vminvq_u16(vceqq_s16(vaddq_s16(a.v, b.v), vqaddq_s16(a.v, b.v))) != 0;
+    return vminvq_u16(vceqq_s16(add(a, b).v, vqaddq_s16(a.v, b.v))) != 0;
   }
   /// Adds to 8 sums of 32 bits.
   void add_to(std::int32_t* p) const {

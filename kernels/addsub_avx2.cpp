@@ -1,5 +1,6 @@
 // Add/subtract-only kernel for AVX2: no instruction here multiplies by a weight (tests/kernels checks the object code).
 #include "kernels/addsub_decode.h"
+#include "kernels/addsub_prompt_x86.h"
 #include "kernels/addsub_rows64_prompt.h"
 #include "kernels/ternary_kernels.h"
 
@@ -53,25 +54,7 @@ struct Avx2Bytes {
   static void complete(Avx2Bytes& a, Avx2Bytes& b) { asm("" : "+x"(a.v), "+x"(b.v)); }
 };
 
-/// 16-bit sums of 32 tokens.
-struct Avx2Tokens {
-  HalfTokens a, b;
-
-  static Avx2Tokens zero() { return {HalfTokens::zero(), HalfTokens::zero()}; }
-  static Avx2Tokens load(const std::int16_t* p) { return {HalfTokens::load(p), HalfTokens::load(p + 16)}; }
-  void store(std::int16_t* p) const {
-    a.store(p);
-    b.store(p + 16);
-  }
-  static Avx2Tokens add(Avx2Tokens x, Avx2Tokens y) { return {HalfTokens::add(x.a, y.a), HalfTokens::add(x.b, y.b)}; }
-  static Avx2Tokens sub(Avx2Tokens x, Avx2Tokens y) { return {HalfTokens::sub(x.a, y.a), HalfTokens::sub(x.b, y.b)}; }
-  static bool fits(Avx2Tokens x, Avx2Tokens y) { return HalfTokens::fits(x.a, y.a) && HalfTokens::fits(x.b, y.b); }
-  void add_to(std::int32_t* p) const {
-    a.add_to(p);
-    b.add_to(p + 16);
-  }
-};
-
+using PromptTokens = TwiceTokens<HalfTokens>;
 using PromptCodes = Rows64Codes<Avx2Bytes>;
 
 }  // namespace
@@ -86,10 +69,10 @@ const TernaryKernel kAddSubAvx2 = {.name = "addsub-avx2",
                                               .grain = decode_grain,
                                               .multiply = decode_multiply<Avx2Bytes>},
                                    .prompt = {.operand_bytes = prompt_operand_bytes<PromptCodes>,
-                                              .prepare = prompt_prepare<PromptCodes>,
+                                              .prepare = prompt_prepare<PromptTokens, PromptCodes>,
                                               .scratch_bytes = prompt_scratch_bytes,
                                               .grain = prompt_grain,
-                                              .multiply = prompt_multiply<Avx2Tokens, PromptCodes>},
+                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>},
                                    .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/addsub_prompt_x86.h"
+
 namespace tern::kernels {
 namespace {
 
@@ -61,6 +63,9 @@ struct Avx512Bytes {
 
 /// 16-bit sums of 32 tokens.
 struct Avx512Tokens {
+  static constexpr std::size_t kSize = 32;
+  using Half = HalfTokens;
+  using Transposes = X86Transposes;
   __m512i v;
 
   static Avx512Tokens zero() { return {_mm512_setzero_si512()}; }
@@ -72,6 +77,8 @@ struct Avx512Tokens {
   static bool fits(Avx512Tokens a, Avx512Tokens b) {
     return _mm512_cmpneq_epi16_mask(_mm512_add_epi16(a.v, b.v), _mm512_adds_epi16(a.v, b.v)) == 0;
   }
+  static Avx512Tokens magnitude(Avx512Tokens a) { return {_mm512_abs_epi16(a.v)}; }
+  static bool any_negative(Avx512Tokens a) { return _mm512_movepi16_mask(a.v) != 0; }
   /// Adds to 32 sums of 32 bits.
   void add_to(std::int32_t* p) const {
     const __m512i low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(v));

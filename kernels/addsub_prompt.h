@@ -9,14 +9,22 @@
 //     table of a quad    | pattern 0: 32 x int16 | pattern 1: 32 x int16 | ... | pattern 80 |    81 x 64 B
 //     pattern            (t0 + 1) + 3 (t1 + 1) + 9 (t2 + 1) + 27 (t3 + 1)
 //
-// Blocks of at most 16 tokens use the first half of every entry, with the class HalfTokens.
+// Blocks of at most 16 tokens use the first half of every entry; where vectors are so short, those of at most 8 use the
+// first quarter.
 //
 // A pass covers five or six quads, whose tables (26 or 31 KB) stay in the first cache while a panel of rows goes by. A
 // row then costs about one load with addition a cycle: its entries, and its sums of 16 bits, which live in the second
 // cache between passes. Next to that count the codes, which are fetched from all over the matrix (hence the prefetches)
 // and sorted by rows.
 //
-// A kernel chooses its vectors by a class L of 16-bit sums (see HalfTokens) and its layout by a class Codes:
+// A kernel chooses its vectors by a class L of the 16-bit sums of 32 tokens and its layout by a class Codes:
+//
+//     L::kSize, L::Half                     tokens; the class for half as many, or L itself where there is none
+//     L::zero, load, store, add, sub        of all lanes, modulo 2^16
+//     L::fits(a, b)                         whether no lane of add(a, b) overflows
+//     L::magnitude(a), L::any_negative(a)   |a|; whether a lane is below zero
+//     a.add_to(p)                           adds to sums of 32 bits
+//     L::Transposes::tokens, sums           squares of 8 x 8, see addsub_prompt_x86.h
 //
 //     Codes::kPassQuads                     quads of a pass, 5 or 6
 //     Codes::kPassBytes                     bytes of a pass in a block of 64 rows; passes follow each other
@@ -25,8 +33,6 @@
 //     Codes::padded_cols(cols)              columns with their padding
 //     Codes::quad(cols, pass, i)            the columns of quad `i` of a pass
 //     Codes::find_entries(codes, entries)   where the entries of a block's rows lie in the tables of a pass
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -82,27 +88,28 @@ inline void store_twos(V first, V second, std::uint32_t* twos) {
 
 // --- product ----------------------------------------------------------------------------------------------------
 
-/// 16-bit sums of 16 tokens: what a class L offers, for the token blocks that fill at most half of it.
-struct HalfTokens {
-  __m256i v;
+/// 16-bit sums of twice as many tokens as L has.
+template <class L>
+struct TwiceTokens {
+  static constexpr std::size_t kSize = 2 * L::kSize;
+  using Half = L;
+  using Transposes = typename L::Transposes;
+  L a, b;
 
-  static HalfTokens zero() { return {_mm256_setzero_si256()}; }
-  static HalfTokens load(const std::int16_t* p) { return {_mm256_load_si256(reinterpret_cast<const __m256i*>(p))}; }
-  void store(std::int16_t* p) const { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static HalfTokens add(HalfTokens a, HalfTokens b) { return {_mm256_add_epi16(a.v, b.v)}; }
-  static HalfTokens sub(HalfTokens a, HalfTokens b) { return {_mm256_sub_epi16(a.v, b.v)}; }
-  /// Whether no lane of add() overflows.
-  static bool fits(HalfTokens a, HalfTokens b) {
-    const __m256i same = _mm256_cmpeq_epi16(_mm256_add_epi16(a.v, b.v), _mm256_adds_epi16(a.v, b.v));
-    return _mm256_movemask_epi8(same) == -1;
+  static TwiceTokens zero() { return {L::zero(), L::zero()}; }
+  static TwiceTokens load(const std::int16_t* p) { return {L::load(p), L::load(p + L::kSize)}; }
+  void store(std::int16_t* p) const {
+    a.store(p);
+    b.store(p + L::kSize);
   }
-  /// Adds to 16 sums of 32 bits.
+  static TwiceTokens add(TwiceTokens x, TwiceTokens y) { return {L::add(x.a, y.a), L::add(x.b, y.b)}; }
+  static TwiceTokens sub(TwiceTokens x, TwiceTokens y) { return {L::sub(x.a, y.a), L::sub(x.b, y.b)}; }
+  static TwiceTokens magnitude(TwiceTokens x) { return {L::magnitude(x.a), L::magnitude(x.b)}; }
+  static bool any_negative(TwiceTokens x) { return L::any_negative(x.a) || L::any_negative(x.b); }
+  static bool fits(TwiceTokens x, TwiceTokens y) { return L::fits(x.a, y.a) && L::fits(x.b, y.b); }
   void add_to(std::int32_t* p) const {
-    auto* sums = reinterpret_cast<__m256i*>(p);
-    const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(v));
-    const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, 1));
-    _mm256_store_si256(sums, _mm256_add_epi32(_mm256_load_si256(sums), low));
-    _mm256_store_si256(sums + 1, _mm256_add_epi32(_mm256_load_si256(sums + 1), high));
+    a.add_to(p);
+    b.add_to(p + L::kSize);
   }
 };
 
@@ -207,8 +214,8 @@ void add_panel_pass(const std::uint8_t* codes, std::size_t block_bytes, bool sta
     // Blocks lie too far apart for the hardware to guess: fetch the next one's codes, and those of this one's next pass
     // into the second cache.
     for (std::size_t i = 0; i < Codes::kPassBytes; i += 64) {
-      _mm_prefetch(codes + block_bytes + i, _MM_HINT_T0);
-      _mm_prefetch(codes + Codes::kPassBytes + i, _MM_HINT_T1);
+      __builtin_prefetch(codes + block_bytes + i, 0, 3);
+      __builtin_prefetch(codes + Codes::kPassBytes + i, 0, 2);
     }
     alignas(64) Entries entries;
     Codes::find_entries(codes, entries);
@@ -230,33 +237,6 @@ void sum_panel(const std::uint8_t* codes, const std::uint8_t* token_block, std::
   }
 }
 
-/// Transposes 8 rows x 8 tokens of sums, from element `at` on. out: (8 tokens, `stride`).
-inline void transpose_sums(const Panel& panel, std::size_t at, std::int32_t* out, std::size_t stride) {
-  __m256i v[8];
-  for (std::size_t r = 0; r < 8; ++r, at += kTokens) {
-    v[r] = _mm256_cvtepi16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.narrow + at)));
-    if (panel.spilled) {
-      v[r] = _mm256_add_epi32(v[r], _mm256_load_si256(reinterpret_cast<const __m256i*>(panel.wide + at)));
-    }
-  }
-  // Two rounds of "interleave register i with register i + 4" transpose within the 128-bit lanes ...
-  for (int round = 0; round < 2; ++round) {
-    __m256i w[8];
-    for (std::size_t i = 0; i < 4; ++i) {
-      w[2 * i] = _mm256_unpacklo_epi32(v[i], v[i + 4]);
-      w[2 * i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 4]);
-    }
-    std::memcpy(v, w, sizeof v);
-  }
-  // ... which leaves the even rows of token t in register t, its odd rows in t + 4, and token t + 4 in the high lanes.
-  for (std::size_t t = 0; t < 4; ++t) {
-    const __m256i low = _mm256_unpacklo_epi32(v[t], v[t + 4]);
-    const __m256i high = _mm256_unpackhi_epi32(v[t], v[t + 4]);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + t * stride), _mm256_permute2x128_si256(low, high, 0x20));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (t + 4) * stride), _mm256_permute2x128_si256(low, high, 0x31));
-  }
-}
-
 /// Rows and tokens of a product that one panel sums.
 struct Piece {
   std::size_t row, n_rows;
@@ -264,12 +244,14 @@ struct Piece {
 };
 
 /// Hands the sums of a panel to a sink.
-inline void give_sums(const Panel& panel, const Piece& piece, const SumSink& sink) {
+template <class L>
+void give_sums(const Panel& panel, const Piece& piece, const SumSink& sink) {
   for (std::size_t r = 0; r < piece.n_rows; r += kRows) {
     alignas(64) std::int32_t sums[kTokens * kRows];  // (kTokens, 64)
     for (std::size_t i = 0; i < kRows; i += 8) {
       for (std::size_t t = 0; t < piece.n_tokens; t += 8) {
-        transpose_sums(panel, (r + i) * kTokens + t, sums + t * kRows + i, kRows);
+        const std::size_t at = (r + i) * kTokens + t;
+        L::Transposes::sums(panel.narrow + at, panel.spilled ? panel.wide + at : nullptr, sums + t * kRows + i, kRows);
       }
     }
     const std::size_t n = piece.n_rows - r < kRows ? piece.n_rows - r : kRows;
@@ -282,6 +264,17 @@ inline void give_sums(const Panel& panel, const Piece& piece, const SumSink& sin
 /// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
 Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kMaxPanelRows, kTokens}; }
 
+using SumPanel = void (*)(const std::uint8_t* codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel);
+
+/// sum_panel() with vectors that are no longer than `n_tokens` need.
+template <class L, class Codes>
+SumPanel sum_panel_of(std::size_t n_tokens) {
+  if constexpr (L::Half::kSize < L::kSize) {
+    if (n_tokens <= L::Half::kSize) return sum_panel_of<typename L::Half, Codes>(n_tokens);
+  }
+  return sum_panel<L, Codes>;
+}
+
 template <class L, class Codes>
 void prompt_multiply(const TernaryProduct& p) {
   const std::size_t n_rows = p.row_end - p.row_begin;
@@ -293,11 +286,11 @@ void prompt_multiply(const TernaryProduct& p) {
                            .n_rows = p.row_end - row < panel_rows ? p.row_end - row : panel_rows,
                            .token = t,
                            .n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens};
-      const auto sum = piece.n_tokens <= kTokens / 2 ? sum_panel<HalfTokens, Codes> : sum_panel<L, Codes>;
+      const SumPanel sum = sum_panel_of<L, Codes>(piece.n_tokens);
       Panel panel = panel_in(p.scratch, piece.n_rows);
       sum(p.weights + row / kRows * Codes::block_bytes(p.cols),
           p.operand + t / kTokens * token_block_bytes<Codes>(p.cols), p.cols, panel);
-      give_sums(panel, piece, p.sink);
+      give_sums<L>(panel, piece, p.sink);
     }
   }
 }

@@ -98,8 +98,9 @@ inline uint8x16_t pair_table(int8x16x2_t signed_halves, std::size_t first) {
 /// Makes the tables of the first `n_groups` groups of 16 columns.
 inline void make_step_tables(const std::int8_t* columns, std::size_t n_groups, std::uint8_t* tables) {
   const int8x16_t x = vld1q_s8(columns);
-  const int8x16_t high = vrshrq_n_s8(x, 4);                // (x + 8) >> 4, without overflow
-  const int8x16_t low = vsubq_s8(x, vshlq_n_s8(high, 4));  // exact modulo 256, and in [-8, 7]
+  const int8x16_t high = vrshrq_n_s8(x, 4);  // (x + 8) >> 4, without overflow
+  // Exact modulo 256, and in [-8, 7]. Unsigned: the compiler may take vsubq_s8() for a subtraction without overflow.
+  const int8x16_t low = vreinterpretq_s8_u8(vsubq_u8(vreinterpretq_u8_s8(x), vreinterpretq_u8_s8(vshlq_n_s8(high, 4))));
   const int8x16x2_t signed_low = with_negatives(low);
   const int8x16x2_t signed_high = with_negatives(high);
   for (std::size_t i = 0; i < n_groups; ++i, tables += kTablesBytes) {

@@ -63,7 +63,7 @@ const TernaryKernel kDotAvx2 = {.name = "dot-avx2",
                                 .family = Family::kDot,
                                 .isa = Isa::kAvx2,
                                 .layout = &kTile16x4,
-                                .decode = DotRoutine<DecodeTile<ScaledSums>>::kTable,
+                                .decode = DotRoutine<DecodeTile<TileSums<ScaledSums>>>::kTable,
                                 .prompt = DotRoutine<PromptTile<SaturatingProducts, 4>>::kTable,
                                 .min_prompt_tokens = 3};
 

@@ -48,7 +48,7 @@ const TernaryKernel kDotAvxVnni = {.name = "dot-avxvnni",
                                    .family = Family::kDot,
                                    .isa = Isa::kAvxVnni,
                                    .layout = &kTile16x4,
-                                   .decode = DotRoutine<DecodeTile<PlaneSums>>::kTable,
+                                   .decode = DotRoutine<DecodeTile<TileSums<PlaneSums>>>::kTable,
                                    .prompt = DotRoutine<PromptTile<Products, 6>>::kTable,
                                    .min_prompt_tokens = 3};
 

@@ -9,6 +9,7 @@
 //       using Columns = ...;                              // of its layout, see dot_operand.h
 //       static constexpr std::size_t kRows = ...;         // of a strip; kBlockRows or a part of it
 //       static constexpr std::size_t kTokens = ...;       // of a full token block
+//       static constexpr std::size_t kTogether = ...;     // columns of a token side by side, see dot_operand.h
 //       // Weights are unpacked, if at all, in chunks of columns that stay in the first cache, for a group of tokens
 //       // whose sums do not leave the second. A multiple of the layout's spans; a multiple of kTokens.
 //       static constexpr std::size_t kChunkCols = ...;
@@ -17,9 +18,10 @@
 //       // The strip that begins at `row` of a block's chunk, perhaps unpacked into scratch.
 //       static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t row, std::size_t cols,
 //                                        std::uint8_t* scratch);
-//       // Adds the products of codes and activations of kN <= kTokens tokens. sums: (kN, kRows), 64-byte aligned.
+//       // Adds the products of codes and activations of kN <= kTokens tokens. x: columns 0 .. kTogether - 1 of token
+//       // 0, 1, .. kN - 1, the next columns, ...; sums: (kN, kRows), 64-byte aligned.
 //       template <std::size_t kN>
-//       static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums);
+//       static void add(const std::uint8_t* strip, const std::uint8_t* x, std::size_t cols, std::int32_t* sums);
 //     };
 
 #include "kernels/dot_operand.h"
@@ -33,6 +35,7 @@ struct PackedStrip {
   using Columns = LayoutColumns;
   static constexpr std::size_t kRows = kBlockRows;
   static constexpr std::size_t kTokens = kBlockTokens;
+  static constexpr std::size_t kTogether = kQuad;
   static constexpr std::size_t kChunkCols = kMaxCols;
   static constexpr std::size_t kGroupTokens = kBlockTokens;
 
@@ -44,11 +47,12 @@ struct PackedStrip {
 };
 
 /// What tiles have in common that multiply codes unpacked to a byte each: 640 columns of up to 32 rows are 20 KB.
-template <typename LayoutColumns, std::size_t kStripRows, std::size_t kBlockTokens>
+template <typename LayoutColumns, std::size_t kStripRows, std::size_t kBlockTokens, std::size_t kCols = kQuad>
 struct UnpackedStrip {
   using Columns = LayoutColumns;
   static constexpr std::size_t kRows = kStripRows;
   static constexpr std::size_t kTokens = kBlockTokens;
+  static constexpr std::size_t kTogether = kCols;
   static constexpr std::size_t kChunkCols = 640;
   static_assert(kChunkCols % e5::kSpanCols == 0 && kChunkCols % tile16x4::kStepCols == 0);
   static constexpr std::size_t kGroupTokens = 128 / kBlockTokens * kBlockTokens;
@@ -60,17 +64,17 @@ struct UnpackedStrip {
 
 template <typename Tile>
 struct DotRoutine {
-  using Operand = DotOperand<typename Tile::Columns, Tile::kTokens>;
+  using Operand = DotOperand<typename Tile::Columns, Tile::kTokens, Tile::kTogether>;
   static_assert(kBlockRows % Tile::kRows == 0 && Tile::kGroupTokens % Tile::kTokens == 0);
 
   /// Calls Tile::add<n>: the number of tokens is a constant there, for its sums to stay in registers.
   template <std::size_t kN = Tile::kTokens>
-  static void add(std::size_t n, const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols,
+  static void add(std::size_t n, const std::uint8_t* strip, const std::uint8_t* x, std::size_t cols,
                   std::int32_t* sums) {
     if constexpr (kN > 1) {
-      if (n < kN) return add<kN - 1>(n, strip, quads, cols, sums);
+      if (n < kN) return add<kN - 1>(n, strip, x, cols, sums);
     }
-    Tile::template add<kN>(strip, quads, cols, sums);
+    Tile::template add<kN>(strip, x, cols, sums);
   }
 
   /// Rows [row, row_end), at most kBlockRows of one block, and tokens [first, last), at most kGroupTokens.
@@ -99,8 +103,8 @@ struct DotRoutine {
     const std::size_t cols = p.cols - begin < Tile::kChunkCols ? p.cols - begin : Tile::kChunkCols;
     for (std::size_t first = piece.first; first < piece.last; first += Tile::kTokens) {
       const std::size_t n = p.n_tokens - first < Tile::kTokens ? p.n_tokens - first : Tile::kTokens;
-      const std::uint8_t* quads = Operand::quads(Operand::block(p.operand, first, p.cols)) + begin * n;
-      add(n, strip, quads, cols, sums + (first - piece.first) * Tile::kRows);
+      const std::uint8_t* x = Operand::columns(Operand::block(p.operand, first, p.cols)) + begin * n;
+      add(n, strip, x, cols, sums + (first - piece.first) * Tile::kRows);
     }
   }
 

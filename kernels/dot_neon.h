@@ -1,40 +1,25 @@
 #pragma once
 
-// What the dot-product kernels for AArch64 have in common: decoding with `sdot`, and how a prompt's product is cut up.
-// All names are local to the including file (see kernels.h).
+// What the dot-product kernels for AArch64 have in common: decoding with `sdot`, and unpacking a strip for a prompt.
+// Included by those kernels; all names are local to the including file (see kernels.h).
 //
 // `sdot` adds four products of signed bytes to a 32-bit lane. Codes are 0, 1, 2, where they lie in a byte up to 32:
 // signed bytes too. The four activations of a plane are one lane of the register that holds a step's 16.
 
 #include <arm_neon.h>
 
-#include "kernels/dot_neon_operand.h"
+#include "kernels/dot_decode.h"
 
 namespace tern::kernels {
 namespace {
 
-constexpr std::size_t kRowsPerVector = 4;  // 32-bit lanes of a register
+constexpr std::size_t kVectorRows = 4;  // 32-bit lanes of a register
 constexpr std::size_t kVectorBytes = 16;
-constexpr std::size_t kTileVectors = tile16x4::kTileBytes / kVectorBytes;  // 4
+constexpr std::size_t kTileVectors = kTileBytes / kVectorBytes;  // 4
+
+inline int8x16_t load(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 
 // --- one token --------------------------------------------------------------------------------------------------
-
-using DecodeOperand = DotOperand<1>;
-
-// Sums of the 16 rows of a tile, at three scales, are 12 registers; those of a block would not fit. So tiles take
-// turns, in runs that stay in the first cache.
-constexpr std::size_t kRunSteps = 32;  // 8 KB of a block
-static_assert(32 * 127 * 4 * kRunSteps < (1UL << 31), "codes at scale 16 would overflow 32 bits: 5.2e5");
-static_assert(2 * 127 * kMaxCols < (1UL << 31), "the sums of a row would overflow 32 bits");
-
-// Two prefetches a cache line: a far one into the second cache, which hides the memory, and a near one into the first.
-constexpr std::size_t kFarBytes = 16384;  // bytes
-constexpr std::size_t kNearBytes = 4096;  // bytes
-
-inline void prefetch(const std::uint8_t* p) {
-  __builtin_prefetch(p + kFarBytes, 0, 2);
-  __builtin_prefetch(p + kNearBytes, 0, 3);
-}
 
 /// Sums of 4 rows, by the scale of the codes.
 struct ScaledSums {
@@ -58,109 +43,50 @@ struct ScaledSums {
   }
 };
 
-/// Adds `n_steps` <= kRunSteps steps to the sums of one tile. sums: (16).
-template <bool kPrefetch>
-void add_run(const std::uint8_t* weights, const std::uint8_t* x, std::size_t n_steps, std::int32_t* sums) {
-  ScaledSums run[kTileVectors];
-  for (std::size_t s = 0; s < n_steps; ++s, weights += tile16x4::kStepBytes, x += tile16x4::kStepCols) {
-    for (std::size_t i = 0; kPrefetch && i < tile16x4::kTiles; ++i) {
-      prefetch(weights + i * tile16x4::kTileBytes);
-    }
-    const int8x16_t columns = vreinterpretq_s8_u8(vld1q_u8(x));
-    for (std::size_t i = 0; i < kTileVectors; ++i) {
-      run[i].add(vld1q_u8(weights + i * kVectorBytes), columns);
-    }
-  }
-  for (const ScaledSums& rows : run) {
-    vst1q_s32(sums, vaddq_s32(vld1q_s32(sums), rows.total()));
-    sums += kRowsPerVector;
-  }
-}
+/// Sums of the 16 rows of a tile, which DecodeTile asks for: 12 registers.
+class TileSums {
+ public:
+  static constexpr std::size_t kMaxSteps = 32;  // 8 KB of weights, which stay in the first cache for four tiles
+  static_assert(32 * 127 * 4 * kMaxSteps < (1UL << 31), "codes at scale 16 would overflow 32 bits: 5.2e5");
+  static_assert(2 * 127 * kMaxCols < (1UL << 31), "the sums of a row would overflow 32 bits");
 
-/// sums: (64), the products of one block of rows with one token.
-void multiply_block(const std::uint8_t* weights, const std::uint8_t* token, std::size_t cols, std::int32_t* sums) {
-  const int32x4_t start = vdupq_n_s32(-*DecodeOperand::sums(token, cols));
-  for (std::size_t i = 0; i < tile16x4::kRows; i += kRowsPerVector) {
-    vst1q_s32(sums + i, start);
+  static int8x16_t columns(const std::uint8_t* x) { return load(x); }
+  void add(const std::uint8_t* tile, int8x16_t x) {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kTileVectors; ++i) rows_[i].add(vld1q_u8(tile + i * kVectorBytes), x);
   }
-  const std::size_t n_steps = tile16x4::n_steps(cols);
-  for (std::size_t s = 0; s < n_steps; s += kRunSteps) {
-    const std::size_t n = n_steps - s < kRunSteps ? n_steps - s : kRunSteps;
-    for (std::size_t i = 0; i < tile16x4::kTiles; ++i) {
-      const auto add = i == 0 ? add_run<true> : add_run<false>;
-      add(weights + s * tile16x4::kStepBytes + i * tile16x4::kTileBytes, token + s * tile16x4::kStepCols, n,
-          sums + i * tile16x4::kTileRows);
+  void add_to(std::int32_t* sums) const {
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < kTileVectors; ++i, sums += kVectorRows) {
+      vst1q_s32(sums, vaddq_s32(vld1q_s32(sums), rows_[i].total()));
     }
   }
-}
 
-std::size_t no_scratch(std::size_t /*cols*/) { return 0; }
-
-/// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
-Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * tile16x4::kRows, n_tokens}; }
-
-void multiply_tokens(const TernaryProduct& p) {
-  for (std::size_t r = p.row_begin; r < p.row_end; r += tile16x4::kRows) {
-    const std::uint8_t* weights = p.weights + r / tile16x4::kRows * tile16x4::block_bytes(p.cols);
-    const std::size_t n_rows = p.row_end - r < tile16x4::kRows ? p.row_end - r : tile16x4::kRows;
-    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
-      alignas(64) std::int32_t sums[tile16x4::kRows];
-      multiply_block(weights, p.operand + t * DecodeOperand::block_bytes(p.cols), p.cols, sums);
-      p.sink.take(p.sink.context, t, r, n_rows, sums);
-    }
-  }
-}
+ private:
+  ScaledSums rows_[kTileVectors];
+};
 
 // --- many tokens ------------------------------------------------------------------------------------------------
 
-// A micro-tile is 8 rows x 8 tokens: 16 registers of sums. The 16 rows of a tile are unpacked once for all tokens, to
-// one code per byte, and multiplied by halves.
-constexpr std::size_t kTokens = 8;
-constexpr std::size_t kHalfRows = tile16x4::kTileRows / 2;
+// A strip is unpacked to one code per byte for all tokens. It is multiplied by halves: 8 rows x 8 tokens have 16
+// registers of sums.
+constexpr std::size_t kPromptTokens = 8;
+constexpr std::size_t kHalfRows = kTileRows / 2;
 
-[[nodiscard]] inline std::size_t half_bytes(std::size_t cols) { return tile16x4::padded_cols(cols) * kHalfRows; }
-std::size_t strip_bytes(std::size_t cols) { return 2 * half_bytes(cols); }
-
-/// The codes of plane j in every byte.
-struct UnpackedCodes {
-  uint8x16_t plane[tile16x4::kPlanes];
-};
-
-inline UnpackedCodes unpack(uint8x16_t bytes) {
+/// Unpacks a tile's steps one after the other. store(planes, out): what becomes of four rows, whose codes of plane j
+/// are planes[j]; `out` is where the first of them has its first code of the step.
+template <std::size_t kCols, typename Store>
+void unpack_tile(const std::uint8_t* tile, std::size_t cols, std::uint8_t* strip, Store store) {
   const uint8x16_t field = vdupq_n_u8(3);
-  return {{vandq_u8(bytes, field), vandq_u8(vshrq_n_u8(bytes, 2), field), vandq_u8(vshrq_n_u8(bytes, 4), field),
-           vshrq_n_u8(bytes, 6)}};
-}
-
-inline int8x16_t load(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
-
-/// Tokens stay together: a tile is unpacked once for all of them.
-Grain prompt_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {tile16x4::kRows, n_tokens}; }
-
-/// Multiplies the unpacked tile in p.scratch, which begins at row r, with all tokens.
-template <class MicroTile>
-void multiply_tile(const TernaryProduct& p, std::size_t r) {
-  constexpr std::size_t kRows = tile16x4::kTileRows;
-  const std::size_t n_rows = p.row_end - r < kRows ? p.row_end - r : kRows;
-  for (std::size_t begin = p.token_begin; begin < p.token_end; begin += kTokens) {
-    const std::uint8_t* block = p.operand + begin / kTokens * DotOperand<kTokens>::block_bytes(p.cols);
-    alignas(64) std::int32_t sums[kTokens * kRows];
-    MicroTile::multiply(p.scratch, block, p.cols, sums);
-    MicroTile::multiply(p.scratch + half_bytes(p.cols), block, p.cols, sums + kHalfRows);
-    for (std::size_t t = 0; t < kTokens && begin + t < p.token_end; ++t) {
-      p.sink.take(p.sink.context, begin + t, r, n_rows, sums + t * kRows);
+  const std::size_t n_steps = tile16x4::n_steps(cols);
+  for (std::size_t s = 0; s < n_steps; ++s, tile += kStepBytes, strip += kStepCols * kTileRows) {
+    __builtin_prefetch(tile + kNearBytes, 0, 3);
+    for (std::size_t i = 0; i < kTileVectors; ++i) {
+      const uint8x16_t v = vld1q_u8(tile + i * kVectorBytes);
+      const uint8x16_t planes[] = {vandq_u8(v, field), vandq_u8(vshrq_n_u8(v, 2), field),
+                                   vandq_u8(vshrq_n_u8(v, 4), field), vshrq_n_u8(v, 6)};
+      store(planes, strip + i * kVectorRows * kCols);
     }
-  }
-}
-
-/// MicroTile unpacks a tile, and multiplies half of it with a token block.
-template <class MicroTile>
-void multiply_prompt(const TernaryProduct& p) {
-  for (std::size_t r = p.row_begin; r < p.row_end; r += tile16x4::kTileRows) {
-    const std::uint8_t* block = p.weights + r / tile16x4::kRows * tile16x4::block_bytes(p.cols);
-    const std::size_t tile = r % tile16x4::kRows / tile16x4::kTileRows;
-    MicroTile::unpack(block + tile * tile16x4::kTileBytes, p.cols, p.scratch);
-    multiply_tile<MicroTile>(p, r);
   }
 }
 

@@ -10,6 +10,8 @@
 //     token block   | sums | columns 0-3 of token 0, 1, .. n - 1 | columns 4-7 of token 0, 1, .. | ...
 //     sums          sum of x per token, int32, padded to a multiple of 64 bytes
 //
+// Where an instruction takes more columns of a token together than four, they lie together (kTogether).
+//
 // Codes are 0, 1, 2 instead of -1, 0, 1: a kernel subtracts the sum of x from what it gets.
 
 #include <cstring>
@@ -20,7 +22,7 @@
 namespace tern::kernels {
 namespace {
 
-constexpr std::size_t kQuad = 4;  // columns of a 32-bit lane
+constexpr std::size_t kQuad = 4;  // columns of a 32-bit lane, which most instructions take together
 
 /// Columns and bytes of the layouts that the dot-product kernels read, both in blocks of 64 rows.
 struct Tile16x4Columns {
@@ -34,8 +36,9 @@ struct E5Columns {
 constexpr std::size_t kBlockRows = 64;
 static_assert(kBlockRows == tile16x4::kRows && kBlockRows == e5::kRows);
 
-template <typename Columns, std::size_t kTokens>
+template <typename Columns, std::size_t kTokens, std::size_t kTogether = kQuad>
 struct DotOperand {
+  static_assert(Columns::padded(1) % kTogether == 0, "the last columns would be written past the end");
   static constexpr std::size_t kSumsBytes = (kTokens * sizeof(std::int32_t) + 63) / 64 * 64;
 
   static std::size_t n_blocks(std::size_t n_tokens) { return (n_tokens + kTokens - 1) / kTokens; }
@@ -53,7 +56,7 @@ struct DotOperand {
     return operand + token / kTokens * block_bytes(kTokens, cols);
   }
   static const std::int32_t* sums(const std::uint8_t* block) { return reinterpret_cast<const std::int32_t*>(block); }
-  static const std::uint8_t* quads(const std::uint8_t* block) { return block + kSumsBytes; }
+  static const std::uint8_t* columns(const std::uint8_t* block) { return block + kSumsBytes; }
 
   /// Parts share the token blocks.
   static void prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part,
@@ -73,18 +76,18 @@ struct DotOperand {
     auto* block_sums = reinterpret_cast<std::int32_t*>(block);
     for (std::size_t t = 0; t < n; ++t, x += cols) {
       block_sums[t] = sum(x, cols);
-      copy_token(x, n, cols, block + kSumsBytes + t * kQuad);
+      copy_token(x, n, cols, block + kSumsBytes + t * kTogether);
     }
   }
 
   /// Copies one token among `n`, and zeros to the end of its padded columns.
   static void copy_token(const std::int8_t* x, std::size_t n, std::size_t cols, std::uint8_t* out) {
     std::size_t c = 0;
-    for (; c + kQuad <= cols; c += kQuad, out += n * kQuad) {
-      std::memcpy(out, x + c, kQuad);
+    for (; c + kTogether <= cols; c += kTogether, out += n * kTogether) {
+      std::memcpy(out, x + c, kTogether);
     }
-    for (; c < Columns::padded(cols); c += kQuad, out += n * kQuad) {
-      std::memset(out, 0, kQuad);
+    for (; c < Columns::padded(cols); c += kTogether, out += n * kTogether) {
+      std::memset(out, 0, kTogether);
       if (c < cols) std::memcpy(out, x + c, cols - c);
     }
   }

@@ -5,22 +5,15 @@
 
 #include <immintrin.h>
 
-#include "kernels/block_ahead.h"
-#include "kernels/dot_loops.h"
+#include "kernels/dot_decode.h"
 
 namespace tern::kernels {
 namespace {
 
-using tile16x4::kPlanes;
-using tile16x4::kStepBytes;
-using tile16x4::kTileBytes;
-using tile16x4::kTileRows;
-
 constexpr std::size_t kHalfRows = kTileRows / 2;  // of one register
 constexpr std::size_t kHalfBytes = kTileBytes / 2;
 
-constexpr std::size_t kFarBytes = 8192;   // bytes ahead, into the second cache
-constexpr std::size_t kNearBytes = 1024;  // bytes ahead, into the first
+constexpr std::size_t kFarBytes = 8192;  // bytes ahead, into the second cache
 
 inline void prefetch(const std::uint8_t* p) {
   _mm_prefetch(p + kFarBytes, _MM_HINT_T1);
@@ -45,39 +38,26 @@ struct StepQuads {
   __m256i of[kPlanes];
 };
 
-/// One token: codes are multiplied as they are decoded. `Sums` holds sums of 8 rows over at most kMaxSteps steps: add()
-/// takes the codes of a step, total() gives the sums in 32 bits.
-template <typename Sums>
-struct DecodeTile : PackedStrip<Tile16x4Columns, 1> {
-  template <std::size_t kN>
-  static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
-    const std::size_t n_steps = tile16x4::n_steps(cols);
-    BlockAhead ahead(weights + n_steps * kStepBytes, n_steps * kStepBytes);
-    for (std::size_t s = 0; s < n_steps; s += Sums::kMaxSteps) {
-      const std::size_t n = n_steps - s < Sums::kMaxSteps ? n_steps - s : Sums::kMaxSteps;
-      for (std::size_t i = 0; i < tile16x4::kTiles; ++i) {
-        add_steps(weights + s * kStepBytes + i * kTileBytes, quads + s * tile16x4::kStepCols, n, ahead,
-                  sums + i * kTileRows);
-      }
-    }
+/// Sums of the 16 rows of a tile, which DecodeTile asks for. `HalfSums` holds those of 8 rows over at most kMaxSteps
+/// steps: add() takes the codes of a step, total() gives the sums in 32 bits.
+template <typename HalfSums>
+class TileSums {
+ public:
+  static constexpr std::size_t kMaxSteps = HalfSums::kMaxSteps;
+
+  static StepQuads columns(const std::uint8_t* x) { return StepQuads(x); }
+  void add(const std::uint8_t* tile, const StepQuads& x) {
+    upper_.add(load(tile), x);
+    lower_.add(load(tile + kHalfBytes), x);
+  }
+  void add_to(std::int32_t* sums) const {
+    tern::kernels::add_to(sums, upper_.total());
+    tern::kernels::add_to(sums + kHalfRows, lower_.total());
   }
 
  private:
-  /// sums: (16), of one tile
-  static void add_steps(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t n_steps, BlockAhead& ahead,
-                        std::int32_t* sums) {
-    Sums upper;
-    Sums lower;
-    for (std::size_t s = 0; s < n_steps; ++s, weights += kStepBytes, quads += tile16x4::kStepCols) {
-      const StepQuads x(quads);
-      if (s % BlockAhead::kRuns == 0) ahead.fetch();  // as many lines as are read
-      _mm_prefetch(weights + kNearBytes, _MM_HINT_T0);
-      upper.add(load(weights), x);
-      lower.add(load(weights + kHalfBytes), x);
-    }
-    add_to(sums, upper.total());
-    add_to(sums + kHalfRows, lower.total());
-  }
+  HalfSums upper_;
+  HalfSums lower_;
 };
 
 /// Many tokens: a strip of 16 rows is unpacked to one code per byte, (padded columns / 4, 64 bytes). `Products` knows

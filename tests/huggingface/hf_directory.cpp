@@ -1,0 +1,417 @@
+#include "hf_directory.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "src/base/half.h"
+#include "src/weights/codec.h"
+
+namespace tern::test {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Bytes = std::vector<std::byte>;
+
+constexpr const char* kGpt2Key = "tokenizer.ggml.";
+
+template <typename T>
+void append(Bytes& bytes, T value) {
+  bytes.resize(bytes.size() + sizeof value);
+  std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
+}
+
+std::string as_text(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+// --- tensors ----------------------------------------------------------------------------------------------------
+
+std::string hf_name(std::string name, const std::string& architecture) {
+  const bool old = architecture == "bitnet";  // 1bitLLM's names
+  const std::pair<const char*, const char*> names[] = {
+      {"token_embd", "model.embed_tokens"},
+      {"output_norm", "model.norm"},
+      {"output", "lm_head"},
+      {"attn_norm", "input_layernorm"},
+      {"attn_q", "self_attn.q_proj"},
+      {"attn_k", "self_attn.k_proj"},
+      {"attn_v", "self_attn.v_proj"},
+      {"attn_output", "self_attn.o_proj"},
+      {"attn_q_norm", "self_attn.q_norm"},
+      {"attn_k_norm", "self_attn.k_norm"},
+      {"attn_sub_norm", old ? "self_attn.inner_attn_ln" : "self_attn.attn_sub_norm"},
+      {"ffn_norm", "post_attention_layernorm"},
+      {"ffn_gate", "mlp.gate_proj"},
+      {"ffn_up", "mlp.up_proj"},
+      {"ffn_down", "mlp.down_proj"},
+      {"ffn_sub_norm", old ? "mlp.ffn_layernorm" : "mlp.ffn_sub_norm"}};
+  std::string prefix;
+  if (name.starts_with("blk.")) {
+    const std::size_t dot = name.find('.', 4);
+    prefix = "model.layers." + name.substr(4, dot - 3);
+    name = name.substr(dot + 1);
+  }
+  const std::string stem = name.substr(0, name.find('.'));
+  for (const auto& [gguf, hf] : names) {
+    if (stem == gguf) return prefix + hf + ".weight";
+  }
+  return prefix + name;
+}
+
+/// A ternary tensor's codes in the order in which a directory has its rows, and its one scale.
+struct Codes {
+  std::size_t rows, cols;
+  std::vector<std::uint8_t> codes;  // (rows, cols)
+  float scale;
+};
+
+/// GGUF's architecture llama pairs row 2i of a head with row 2i + 1; directories pair row i with row i + n / 2.
+Codes codes_of(const format::TensorInfo& tensor, std::size_t head_dim) {
+  const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
+  Codes w{tensor.rows(), tensor.cols(), {}, 0.0f};
+  w.codes.resize(w.rows * w.cols);
+  for (std::size_t row = 0; row < w.rows; ++row) {
+    std::size_t to = row;
+    if (head_dim != 0) to = row / head_dim * head_dim + row % 2 * (head_dim / 2) + row % head_dim / 2;
+    if (!codec.unpack_row(tensor.data.data(), row, w.cols, &w.codes[to * w.cols])) throw std::runtime_error("code 3");
+  }
+  std::vector<float> scales(w.cols);
+  codec.read_scales(tensor.data.data(), tensor.n_elements, 0, w.cols, scales.data());
+  w.scale = scales[0];
+  return w;
+}
+
+HfTensor pack(const std::string& name, const Codes& w) {
+  HfTensor tensor{name, "U8", {w.rows / 4, w.cols}, Bytes(w.rows / 4 * w.cols)};
+  for (std::size_t row = 0; row < w.rows; ++row) {
+    for (std::size_t c = 0; c < w.cols; ++c) {
+      const unsigned code = w.codes[row * w.cols + c];
+      tensor.data[row % (w.rows / 4) * w.cols + c] |= static_cast<std::byte>(code << 2 * (row / (w.rows / 4)));
+    }
+  }
+  return tensor;
+}
+
+/// Masters spread around what their codes stand for; exact floats do not.
+HfTensor spread(const std::string& name, const Codes& w, HfForm form) {
+  const bool f32 = form == HfForm::kMastersF32;
+  const bool f16 = form == HfForm::kMastersF16;
+  HfTensor tensor{name, f32 ? "F32" : f16 ? "F16" : "BF16", {w.rows, w.cols}, {}};
+  std::uint32_t state = 12345;
+  for (const std::uint8_t code : w.codes) {
+    state = state * 1664525u + 1013904223u;
+    const float u = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;  // [-1, 1)
+    float value = (static_cast<float>(code) - 1.0f) * w.scale;
+    if (form != HfForm::kExactBf16) value = code == 1 ? 0.25f * u * w.scale : value * (1.0f + 0.25f * u);
+    if (f32) {
+      append(tensor.data, value);
+    } else {
+      append(tensor.data, f16 ? f32_to_f16(value) : f32_to_bf16(value));
+    }
+  }
+  return tensor;
+}
+
+void add_linear(const std::string& name, const Codes& w, HfForm form, std::vector<HfTensor>& tensors) {
+  if (form != HfForm::kPackedMultiply && form != HfForm::kPackedDivide) {
+    tensors.push_back(spread(name, w, form));
+    return;
+  }
+  tensors.push_back(pack(name, w));
+  HfTensor scale{name + "_scale", "BF16", {1}, {}};
+  append(scale.data, f32_to_bf16(form == HfForm::kPackedDivide ? 1.0f / w.scale : w.scale));
+  tensors.push_back(scale);
+}
+
+std::vector<HfTensor> hf_tensors(const format::Gguf& model, HfForm form) {
+  const std::string architecture(*model.metadata.string("general.architecture"));
+  const auto head_dim = model.metadata.integer(architecture + ".attention.key_length", 4096);
+  std::vector<HfTensor> tensors;
+  for (const format::TensorInfo& tensor : model.tensors) {
+    const std::string name = hf_name(std::string(tensor.name), architecture);
+    const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
+    if (codec.is_ternary()) {
+      const bool rotated = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
+      add_linear(name, codes_of(tensor, architecture == "llama" && rotated ? *head_dim : 0), form, tensors);
+      continue;
+    }
+    HfTensor plain{name, std::string(codec.name), {}, {tensor.data.begin(), tensor.data.end()}};
+    for (std::uint32_t d = tensor.n_dims; d > 0; --d) plain.shape.push_back(tensor.dims[d - 1]);
+    tensors.push_back(plain);
+  }
+  return tensors;
+}
+
+// --- config.json ------------------------------------------------------------------------------------------------
+
+Json config_of(const format::Gguf& model, HfForm form) {
+  const std::string architecture(*model.metadata.string("general.architecture"));
+  const auto count = [&](const char* key) { return *model.metadata.integer(architecture + key, 1u << 31); };
+  Json config = {{"hidden_size", count(".embedding_length")},
+                 {"intermediate_size", count(".feed_forward_length")},
+                 {"num_hidden_layers", count(".block_count")},
+                 {"num_attention_heads", count(".attention.head_count")},
+                 {"num_key_value_heads", count(".attention.head_count_kv")},
+                 {"head_dim", count(".attention.key_length")},
+                 {"max_position_embeddings", count(".context_length")},
+                 {"rms_norm_eps", *model.metadata.number(architecture + ".attention.layer_norm_rms_epsilon")},
+                 {"rope_theta", *model.metadata.number(architecture + ".rope.freq_base")},
+                 {"rope_scaling", nullptr},
+                 {"hidden_act", architecture == "bitnet-b1.58" ? "relu2" : "silu"},
+                 {"tie_word_embeddings", model.find("output.weight") == nullptr},
+                 {"bos_token_id", 0},
+                 {"eos_token_id", 1}};
+  const std::map<std::string, const char*> classes = {{"bitnet", "BitnetForCausalLM"},
+                                                      {"bitnet-b1.58", "BitNetForCausalLM"},
+                                                      {"llama", "LlamaForCausalLM"},
+                                                      {"qwen3", "Qwen3ForCausalLM"}};
+  config["architectures"] = Json::array({classes.at(architecture)});
+  if (form == HfForm::kExactBf16 || architecture == "bitnet") return config;
+  const bool packed = form == HfForm::kPackedMultiply || form == HfForm::kPackedDivide;
+  Json& quantization = config["quantization_config"];
+  quantization = {{"quant_method", "bitnet"}, {"modules_to_not_convert", nullptr}};
+  if (form != HfForm::kPackedDivide) quantization["linear_class"] = "autobitlinear";
+  if (!packed) quantization["quantization_mode"] = "online";
+  return config;
+}
+
+// --- tokenizers -------------------------------------------------------------------------------------------------
+
+std::string key(const char* name) { return std::string(kGpt2Key) + name; }
+
+std::vector<std::int64_t> token_types(const format::Metadata& metadata) {
+  const format::NumberArray* types = metadata.numbers(key("token_type"));
+  std::vector<std::int64_t> list(metadata.strings(key("tokens"))->size(), 1);
+  for (std::size_t i = 0; types != nullptr && i < list.size(); ++i) list[i] = types->integer(i);
+  return list;
+}
+
+Json merge_of(std::string_view left, std::string_view right, bool as_list) {
+  if (as_list) return Json::array({left, right});
+  return std::string(left) + " " + std::string(right);
+}
+
+/// Every way to make a token of two others, tokens of the highest score first.
+Json merges_from_scores(const format::Metadata& metadata, bool as_lists) {
+  const format::StringArray& tokens = *metadata.strings(key("tokens"));
+  const format::NumberArray& scores = *metadata.numbers(key("scores"));
+  const std::vector<std::int64_t> types = token_types(metadata);
+  std::unordered_map<std::string_view, std::size_t> normal;
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (types[i] != 1) continue;
+    normal.emplace(tokens[i], i);
+    order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return scores.number(a) > scores.number(b); });
+  Json merges = Json::array();
+  for (const std::size_t i : order) {
+    for (std::size_t at = 1; at < tokens[i].size(); ++at) {
+      const std::string_view left = tokens[i].substr(0, at), right = tokens[i].substr(at);
+      if (normal.contains(left) && normal.contains(right)) merges.push_back(merge_of(left, right, as_lists));
+    }
+  }
+  return merges;
+}
+
+Json byte_level_merges(const format::Metadata& metadata, bool as_lists) {
+  Json merges = Json::array();
+  for (const std::string_view merge : *metadata.strings(key("merges"))) {
+    const std::size_t space = merge.find(' ', 1);
+    merges.push_back(merge_of(merge.substr(0, space), merge.substr(space + 1), as_lists));
+  }
+  return merges;
+}
+
+/// The published patterns, by rule.
+Json byte_level_steps(std::string_view rule) {
+  const std::string contractions = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)";
+  const std::string rest = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const bool is_gpt2 = rule == "gpt-2";
+  Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", is_gpt2}};
+  if (is_gpt2) return bytes;
+  const std::string digits = rule == "qwen2" ? R"(\p{N})" : R"(\p{N}{1,3})";
+  const Json split = {{"type", "Split"},
+                      {"pattern", {{"Regex", contractions + digits + rest}}},
+                      {"behavior", "Isolated"},
+                      {"invert", false}};
+  return {{"type", "Sequence"}, {"pretokenizers", Json::array({split, bytes})}};
+}
+
+Json added_tokens(const format::Metadata& metadata) {
+  const format::StringArray& tokens = *metadata.strings(key("tokens"));
+  const std::vector<std::int64_t> types = token_types(metadata);
+  Json added = Json::array();
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool is_special = types[i] == 2 || types[i] == 3;
+    if (is_special || types[i] == 4) added.push_back({{"id", i}, {"content", tokens[i]}, {"special", is_special}});
+  }
+  return added;
+}
+
+Json vocabulary_of(const format::Metadata& metadata) {
+  const format::StringArray& tokens = *metadata.strings(key("tokens"));
+  Json json = Json::object();
+  auto& members = json.get_ref<Json::object_t&>();
+  // As elements of a list: ordered_json would search all that came before for each.
+  for (std::size_t i = 0; i < tokens.size(); ++i) members.Container::emplace_back(std::string(tokens[i]), i);
+  return json;
+}
+
+Json bos_template(const std::string& bos) {
+  return {{"type", "TemplateProcessing"},
+          {"single", Json::array({{{"SpecialToken", {{"id", bos}, {"type_id", 0}}}},
+                                  {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}})}};
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  out += static_cast<char>(value);
+}
+
+void append_message(std::string& out, unsigned number, std::string_view message) {
+  append_varint(out, number << 3 | 2);
+  append_varint(out, message.size());
+  out += message;
+}
+
+void append_number(std::string& out, unsigned number, std::uint64_t value) {
+  append_varint(out, number << 3);
+  append_varint(out, value);
+}
+
+}  // namespace
+
+std::vector<std::byte> safetensors_file(std::string_view header, std::string_view data) {
+  Bytes file;
+  append(file, static_cast<std::uint64_t>(header.size()));
+  for (const std::string_view part : {header, data}) {
+    file.resize(file.size() + part.size());
+    std::copy_n(std::as_bytes(std::span(part)).begin(), part.size(),
+                file.end() - static_cast<std::ptrdiff_t>(part.size()));
+  }
+  return file;
+}
+
+std::vector<std::byte> safetensors_file(const std::vector<HfTensor>& tensors, std::size_t n_spaces) {
+  Json header = {{"__metadata__", {{"format", "pt"}}}};
+  std::string data;
+  for (const HfTensor& tensor : tensors) {
+    header[tensor.name] = {{"dtype", tensor.dtype},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {data.size(), data.size() + tensor.data.size()}}};
+    data += as_text(tensor.data);
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8 + n_spaces, ' ');
+  return safetensors_file(text, data);
+}
+
+std::string tokenizer_json(const format::Metadata& metadata, bool merges_as_lists) {
+  const bool byte_level = metadata.string(key("model")) == "gpt2";
+  const format::StringArray& tokens = *metadata.strings(key("tokens"));
+  Json json = {{"version", "1.0"}, {"added_tokens", added_tokens(metadata)}, {"normalizer", nullptr}};
+  Json model = {{"type", "BPE"}, {"dropout", nullptr}, {"byte_fallback", !byte_level}};
+  if (byte_level) {
+    const std::string_view rule = metadata.string(key("pre")).value_or("gpt-2");
+    json["pre_tokenizer"] = byte_level_steps(rule);
+    model["ignore_merges"] = rule.starts_with("llama");
+    model["merges"] = byte_level_merges(metadata, merges_as_lists);
+  } else {
+    const char* mark = "\xE2\x96\x81";
+    json["normalizer"] = {
+        {"type", "Sequence"},
+        {"normalizers", Json::array({{{"type", "Prepend"}, {"prepend", mark}},
+                                     {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}}})}};
+    json["pre_tokenizer"] = nullptr;
+    model["unk_token"] = tokens[*metadata.integer(key("unknown_token_id"), tokens.size())];
+    model["merges"] = merges_from_scores(metadata, merges_as_lists);
+  }
+  model["vocab"] = vocabulary_of(metadata);
+  json["model"] = std::move(model);
+  json["post_processor"] = nullptr;
+  const auto bos = metadata.integer(key("bos_token_id"), tokens.size());
+  if (bos && metadata.boolean(key("add_bos_token")).value_or(!byte_level)) {
+    json["post_processor"] = bos_template(std::string(tokens[*bos]));
+  }
+  return json.dump();
+}
+
+std::string sentencepiece_model(const format::Metadata& metadata) {
+  const format::StringArray& tokens = *metadata.strings(key("tokens"));
+  const std::vector<std::int64_t> types = token_types(metadata);
+  std::string model;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    std::string piece;
+    append_message(piece, 1, tokens[i]);
+    append_varint(piece, 2 << 3 | 5);
+    const auto score = static_cast<float>(metadata.numbers(key("scores"))->number(i));
+    piece.append(reinterpret_cast<const char*>(&score), sizeof score);
+    if (types[i] != 1) append_number(piece, 3, static_cast<std::uint64_t>(types[i]));
+    append_message(model, 1, piece);
+  }
+  std::string trainer;
+  append_number(trainer, 3, 2);                   // BPE
+  append_number(trainer, 43, ~std::uint64_t{0});  // no padding
+  append_message(model, 2, trainer);
+  return model;
+}
+
+std::string with_member(std::string_view json, std::string_view path, std::string_view value) {
+  Json root = Json::parse(json);
+  Json* at = &root;
+  for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
+    const std::string name(path.substr(0, slash));
+    at = at->is_array() ? &(*at)[std::stoul(name)] : &(*at)[name];
+    path.remove_prefix(slash + 1);
+  }
+  const std::string name(path);
+  if (value.empty()) {
+    at->erase(name);
+  } else if (at->is_array()) {
+    (*at)[std::stoul(name)] = Json::parse(value);
+  } else {
+    (*at)[name] = Json::parse(value);
+  }
+  return root.dump();
+}
+
+HfFiles hf_files(const format::Gguf& model, HfForm form) {
+  return {{"config.json", config_of(model, form).dump()},
+          {"tokenizer.json", tokenizer_json(model.metadata)},
+          {"model.safetensors", as_text(safetensors_file(hf_tensors(model, form)))}};
+}
+
+HfFiles sharded(const HfFiles& files) {
+  HfFiles split = files;
+  const std::string whole = split.extract("model.safetensors").mapped();
+  std::uint64_t n_bytes = 0;
+  std::memcpy(&n_bytes, whole.data(), sizeof n_bytes);
+  const Json header = Json::parse(whole.substr(8, n_bytes));
+  std::vector<HfTensor> parts[2];
+  Json index = {{"metadata", {{"total_size", whole.size() - 8 - n_bytes}}}, {"weight_map", Json::object()}};
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__") continue;
+    const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
+    const auto bytes = std::as_bytes(std::span(whole)).subspan(8 + n_bytes + begin, end - begin);
+    const std::size_t part = index["weight_map"].size() % 2;
+    parts[part].push_back({name, entry["dtype"], entry["shape"], {bytes.begin(), bytes.end()}});
+    index["weight_map"][name] = part == 0 ? "model-00001-of-00002.safetensors" : "model-00002-of-00002.safetensors";
+  }
+  split["model-00001-of-00002.safetensors"] = as_text(safetensors_file(parts[0]));
+  split["model-00002-of-00002.safetensors"] = as_text(safetensors_file(parts[1]));
+  split["model.safetensors.index.json"] = index.dump();
+  return split;
+}
+
+HfDirectory::HfDirectory(const HfFiles& files) {
+  std::string name = (std::filesystem::temp_directory_path() / "tern-hf-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
+  path_ = name;
+  for (const auto& [file, text] : files) std::ofstream(path_ / file, std::ios::binary) << text;
+}
+
+}  // namespace tern::test

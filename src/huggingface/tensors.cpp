@@ -155,10 +155,20 @@ class TensorTranslator {
       refuse(stored, ErrorKind::kUnsupported, "expected dtype F32, F16 or BF16, found {}", to_string(stored.dtype));
     }
     tensor.type = *type;
-    if (reinterpret_cast<std::uintptr_t>(stored.data.data()) % kElementAlignment == 0) return;
-    const std::span<std::byte> aligned = model_.arena.bytes(stored.data.size());
-    std::memcpy(aligned.data(), stored.data.data(), stored.data.size());
-    tensor.data = aligned;
+    const std::size_t rotary = rotary_dim(stored.name);
+    if (rotary == 0 && reinterpret_cast<std::uintptr_t>(stored.data.data()) % kElementAlignment == 0) return;
+    if (rotary != 0) check_heads(stored, tensor, rotary);
+    const std::span<std::byte> copy = model_.arena.bytes(stored.data.size());
+    const std::size_t row_bytes = stored.data.size() / static_cast<std::size_t>(tensor.rows());
+    for (std::size_t row = 0; row < tensor.rows(); ++row) {
+      std::memcpy(copy.data() + row * row_bytes, stored.data.data() + stored_row(row, rotary) * row_bytes, row_bytes);
+    }
+    tensor.data = copy;
+  }
+
+  void check_heads(const StoredTensor& stored, const format::TensorInfo& tensor, std::size_t rotary) const {
+    if (rotary % 2 == 0 && tensor.rows() % rotary == 0 && tensor.n_dims == 2) return;
+    refuse(stored, ErrorKind::kBadFile, "expected heads of {} rows, in pairs, found {} rows", rotary, tensor.rows());
   }
 
   void make_ternary(const StoredTensor& stored, format::TensorInfo& tensor) {
@@ -183,10 +193,7 @@ class TensorTranslator {
       refuse(stored, ErrorKind::kUnsupported, "expected a multiple of {} weights, found {}", kConvertedUnit,
              tensor.n_elements);
     }
-    if (source.rotary_dim != 0 && (tensor.rows() % source.rotary_dim != 0 || source.rotary_dim % 2 != 0)) {
-      refuse(stored, ErrorKind::kBadFile, "expected heads of {} rows, in pairs, found {} rows", source.rotary_dim,
-             tensor.rows());
-    }
+    if (source.rotary_dim != 0) check_heads(stored, tensor, source.rotary_dim);
     tensor.type = converted_type();
     tensor.convert = std::move(source);
   }

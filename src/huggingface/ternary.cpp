@@ -128,17 +128,10 @@ class Converter {
     I2sWriter writer(tensor_.n_elements);
     std::vector<std::uint8_t> codes(cols_);
     for (std::size_t row = 0; row < rows_; ++row) {
-      read(stored_row(row), codes);
+      read(stored_row(row, source_.rotary_dim), codes);
       writer.add(codes);
     }
     return writer.finish(scale);
-  }
-
-  /// Where the row that GGUF has here lies in the directory's file.
-  [[nodiscard]] std::size_t stored_row(std::size_t row) const {
-    if (source_.rotary_dim == 0) return row;
-    const std::size_t in_head = row % source_.rotary_dim;
-    return row - in_head + in_head / 2 + in_head % 2 * (source_.rotary_dim / 2);
   }
 
   void unpack(std::size_t row, std::vector<std::uint8_t>& codes) const {

@@ -9,6 +9,14 @@
 
 namespace tern::huggingface {
 
+/// Where the row that GGUF has at `row` lies in a directory's file, for heads of `rotary_dim` rows: see ternary.cpp. 0:
+/// at the same place.
+[[nodiscard]] constexpr std::size_t stored_row(std::size_t row, std::size_t rotary_dim) noexcept {
+  if (rotary_dim == 0) return row;
+  const std::size_t in_head = row % rotary_dim;
+  return row - in_head + in_head / 2 + in_head % 2 * (rotary_dim / 2);
+}
+
 /// How a checkpoint holds its ternary layers.
 enum class TernaryForm {
   kPacked,   ///< four codes of 2 bits in a byte, and a scale beside them
@@ -29,7 +37,7 @@ struct TernarySource {
   [[nodiscard]] std::vector<std::byte> operator()(const format::TensorInfo& tensor) const;
 };
 
-/// Type id and name in messages of what it becomes.
+/// GGUF's type id of what it becomes.
 [[nodiscard]] std::uint32_t converted_type() noexcept;
 /// Weights of a tensor are converted in groups of so many.
 inline constexpr std::uint64_t kConvertedUnit = 128;

@@ -155,7 +155,6 @@ Json config_of(const format::Gguf& model, HfForm form) {
                  {"num_hidden_layers", count(".block_count")},
                  {"num_attention_heads", count(".attention.head_count")},
                  {"num_key_value_heads", count(".attention.head_count_kv")},
-                 {"head_dim", count(".attention.key_length")},
                  {"max_position_embeddings", count(".context_length")},
                  {"rms_norm_eps", *model.metadata.number(architecture + ".attention.layer_norm_rms_epsilon")},
                  {"rope_theta", *model.metadata.number(architecture + ".rope.freq_base")},
@@ -169,6 +168,9 @@ Json config_of(const format::Gguf& model, HfForm form) {
                                                       {"llama", "LlamaForCausalLM"},
                                                       {"qwen3", "Qwen3ForCausalLM"}};
   config["architectures"] = Json::array({classes.at(architecture)});
+  if (const auto length = model.metadata.integer(architecture + ".attention.key_length", 4096)) {
+    config["head_dim"] = *length;
+  }
   if (form == HfForm::kExactBf16 || architecture == "bitnet") return config;
   const bool packed = form == HfForm::kPackedMultiply || form == HfForm::kPackedDivide;
   Json& quantization = config["quantization_config"];

@@ -9,6 +9,7 @@
 #include "hf_directory.h"
 #include "src/base/half.h"
 #include "src/engine/model_source.h"
+#include "src/huggingface/safetensors.h"
 #include "src/weights/codec.h"
 #include "tests/engine/model_file.h"
 #include "tests/support/expect_error.h"
@@ -17,6 +18,7 @@ namespace tern {
 namespace {
 
 using test::expect_error;
+using test::find_tensor;
 using test::GgufBuilder;
 using test::HfDirectory;
 using test::HfFiles;
@@ -76,6 +78,18 @@ float scale_of_masters(const format::TensorInfo& tensor, HfForm form) {
   const float scale = 1.0f / s;
   if (form == HfForm::kMastersF16) return f16_to_f32(f32_to_f16(scale));
   return form == HfForm::kMastersBf16 ? bf16_to_f32(f32_to_bf16(scale)) : scale;
+}
+
+/// An I2_S tensor of the scale kScale in BF16.
+std::vector<std::byte> floats_of(const GgufBuilder::Tensor& tensor) {
+  std::vector<std::uint16_t> values;
+  std::vector<std::uint8_t> codes(tensor.dims[0]);
+  for (std::size_t row = 0; row < tensor.dims[1]; ++row) {
+    EXPECT_TRUE(weights::find_codec(36)->unpack_row(tensor.data.data(), row, codes.size(), codes.data()));
+    for (const std::uint8_t code : codes) values.push_back(f32_to_bf16((static_cast<float>(code) - 1.0f) * kScale));
+  }
+  const auto bytes = std::as_bytes(std::span(values));
+  return {bytes.begin(), bytes.end()};
 }
 
 class Directory : public testing::TestWithParam<Case> {};
@@ -186,18 +200,47 @@ TEST(HuggingFace, TiedHeadIgnoresTheOneInTheFile) {
   EXPECT_TRUE(inspect(HfDirectory(files).path()).tied_embeddings);
 }
 
-TEST(HuggingFace, ModulesOfTheConfigStayInFloat) {
-  GgufBuilder twin = tiny_model({"qwen3", HfForm::kMastersBf16});
-  HfFiles files = files_of(twin, HfForm::kMastersBf16);
-  files["config.json"] = test::with_member(files["config.json"], "quantization_config/modules_to_not_convert",
-                                           R"(["lm_head", "mlp.up_proj"])");
-  std::size_t n_floats = 0;
-  for (const TensorSummary& tensor : inspect(HfDirectory(files).path()).tensors) {
-    if (tensor.name.find("ffn_up") == std::string::npos) continue;
-    EXPECT_FALSE(tensor.ternary) << tensor.name;
-    ++n_floats;
+/// The rows of a tensor of heads of 64, in the order of GGUF's architecture llama.
+std::vector<std::byte> neighbours_paired(const huggingface::StoredTensor& stored) {
+  constexpr std::size_t kHead = 64;
+  const std::size_t row_bytes = stored.data.size() / stored.shape[0];
+  std::vector<std::byte> rows(stored.data.size());
+  for (std::size_t row = 0; row < stored.shape[0]; ++row) {
+    const std::size_t i = row % kHead % (kHead / 2), half = row % kHead / (kHead / 2);
+    const std::size_t to = row / kHead * kHead + 2 * i + half;
+    std::copy_n(stored.data.begin() + static_cast<std::ptrdiff_t>(row * row_bytes), row_bytes,
+                rows.begin() + static_cast<std::ptrdiff_t>(to * row_bytes));
   }
-  EXPECT_EQ(n_floats, 2u);
+  return rows;
+}
+
+TEST(HuggingFace, ModulesOfTheConfigStayInFloat) {
+  GgufBuilder twin = tiny_model({"llama", HfForm::kExactBf16});
+  HfFiles files = files_of(twin, HfForm::kExactBf16);
+  files["config.json"] = test::with_member(files["config.json"], "quantization_config",
+                                           R"({"quant_method": "bitnet", "linear_class": "autobitlinear",
+                                               "quantization_mode": "online", "modules_to_not_convert": ["self_attn", "mlp"]})");
+  const auto file = std::as_bytes(std::span(files["model.safetensors"]));
+  Arena arena;
+  for (const huggingface::StoredTensor& stored : huggingface::parse_safetensors(file, "twin", arena)) {
+    for (const auto& [here, gguf] : {std::pair{"q_proj", "attn_q"}, {"k_proj", "attn_k"}}) {
+      if (stored.name.find(here) == std::string_view::npos) continue;
+      auto& tensor = find_tensor(twin, std::string("blk.") + stored.name[13] + "." + gguf + ".weight");
+      tensor.data = neighbours_paired(stored);
+    }
+  }
+  for (GgufBuilder::Tensor& tensor : twin.tensors) {
+    if (tensor.type != 36) continue;
+    const bool reordered = tensor.data.size() == 2 * tensor.dims[0] * tensor.dims[1];
+    tensor.data = reordered ? tensor.data : floats_of(tensor);
+    tensor.type = 30;
+  }
+  std::uint64_t offset = 0;
+  for (GgufBuilder::Tensor& tensor : twin.tensors) {
+    tensor.offset = offset;
+    offset += (tensor.data.size() + 31) / 32 * 32;
+  }
+  EXPECT_EQ(logits_of(HfDirectory(files).path()), logits_of(ModelFile(twin.build()).path()));
 }
 
 // --- refusals ---------------------------------------------------------------------------------------------------

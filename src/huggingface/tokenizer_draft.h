@@ -40,6 +40,8 @@ class TokenizerDraft {
   /// Adds a token; the same one twice is fine, as long as no other has its id or its text.
   /// Errors    Error(kBadFile)
   void put(std::uint64_t id, std::string_view text);
+  /// Expects so many tokens.
+  void reserve(std::size_t n) { ids_.reserve(n); }
   void set_kind(std::uint64_t id, TokenKind token_kind) { kinds_.at(id) = token_kind; }
   void set_score(std::uint64_t id, float score) { scores_.at(id) = score; }
 

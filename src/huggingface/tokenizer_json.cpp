@@ -122,9 +122,13 @@ void read_vocabulary(const Field& model, TokenizerDraft& draft) {
   const Field vocabulary = model["vocab"];
   if (vocabulary.members().empty()) vocabulary.refuse(ErrorKind::kBadFile, "an object of tokens and their ids");
   const bool has_bytes = draft.kind == "llama" && model["byte_fallback"].flag().value_or(false);
+  draft.reserve(vocabulary.members().size());
   for (std::size_t i = 0; i < vocabulary.members().size(); ++i) {
-    const std::string_view text = vocabulary.members()[i].key;
-    const std::uint64_t id = *vocabulary.at(i).natural(kMaxId);
+    const Json& token = vocabulary.members()[i];
+    const std::string_view text = token.key;
+    // A field has a name, which takes longer to make than all the rest.
+    const bool plain = token.kind == Json::Kind::kInteger && token.integer >= 0;
+    const std::uint64_t id = plain ? static_cast<std::uint64_t>(token.integer) : *vocabulary.at(i).natural(kMaxId);
     draft.put(id, text);
     const bool is_byte = has_bytes && text.size() == 6 && text.starts_with("<0x") && text.ends_with(">");
     if (is_byte) draft.set_kind(id, TokenKind::kByte);
@@ -150,16 +154,24 @@ void read_added_tokens(const Field& json, TokenizerDraft& draft) {
 
 // --- merges ---------------------------------------------------------------------------------------------------
 
-/// The two texts of a merge: ["a", "b"], or "a b" in older files.
-std::pair<std::string_view, std::string_view> read_merge(const Field& merge) {
-  if (merge.is(Json::Kind::kArray) && merge.elements().size() == 2) {
-    return {*merge.at(0).text(), *merge.at(1).text()};
+struct MergeTexts {
+  std::string_view left;
+  std::string_view right;
+};
+
+/// Merge `i` of a list: ["a", "b"], or "a b" in older files.
+MergeTexts read_merge(const Field& merges, std::size_t i) {
+  const Json& merge = merges.elements()[i];
+  const auto is_text = [](const Json& item) { return item.kind == Json::Kind::kText; };
+  if (merge.kind == Json::Kind::kArray && merge.items.size() == 2 && is_text(merge.items[0]) &&
+      is_text(merge.items[1])) {
+    return {merge.items[0].text, merge.items[1].text};
   }
-  const std::string_view text = merge.is(Json::Kind::kText) ? *merge.text() : std::string_view();
-  const std::size_t space = text.empty() ? std::string_view::npos : text.find(' ', 1);
-  if (space == std::string_view::npos)
-    merge.refuse(ErrorKind::kBadFile, "two texts with a space between, or a list of 2");
-  return {text.substr(0, space), text.substr(space + 1)};
+  const std::size_t space = merge.text.empty() ? std::string_view::npos : merge.text.find(' ', 1);
+  if (space == std::string_view::npos) {
+    merges.at(i).refuse(ErrorKind::kBadFile, "two texts with a space between, or a list of 2");
+  }
+  return {merge.text.substr(0, space), merge.text.substr(space + 1)};
 }
 
 void read_byte_level_merges(const Field& merges, Arena& arena, TokenizerDraft& draft) {
@@ -168,7 +180,7 @@ void read_byte_level_merges(const Field& merges, Arena& arena, TokenizerDraft& d
       draft.merges.push_back(merge.text);
       continue;
     }
-    const auto [left, right] = read_merge(merges.at(i));
+    const auto [left, right] = read_merge(merges, i);
     draft.merges.push_back(arena.keep(fmt::format("{} {}", left, right)));
   }
 }
@@ -193,7 +205,7 @@ void scores_from_merges(const Field& merges, TokenizerDraft& draft) {
   std::vector<std::size_t> n_merges(draft.size());
   std::optional<std::uint64_t> previous;
   for (std::size_t i = 0; i < merges.elements().size(); ++i) {
-    const auto [left, right] = read_merge(merges.at(i));
+    const auto [left, right] = read_merge(merges, i);
     const auto made = draft.find(std::string(left) + std::string(right));
     if (!made) merges.at(i).refuse(ErrorKind::kBadFile, "two texts that make a token");
     if (n_merges[*made]++ == 0) {

@@ -36,10 +36,8 @@ struct HfTensor {
 /// JSON text with one member replaced or added; `path` is "a/b/0/c". An empty value removes the member.
 [[nodiscard]] std::string with_member(std::string_view json, std::string_view path, std::string_view value);
 
-/// The files of a directory that says what a parsed GGUF file says, by name.
-///
-/// Its ternary layers have one scale each, a power of two (set_scales); masters average to what scale_of_masters()
-/// says.
+/// The files of a directory that says what a parsed GGUF file says, by name. Its ternary layers have to have one scale
+/// each; packed, they keep it rounded to bf16.
 using HfFiles = std::map<std::string, std::string>;
 [[nodiscard]] HfFiles hf_files(const format::Gguf& model, HfForm form);
 /// The same with the tensors in two files and an index.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 #include <optional>
 #include <span>
@@ -87,7 +88,7 @@ void translate_shape(const Field& config, const ModelClass& model_class, Keys& k
   } else if (activation.exists() && activation.text() != "silu") {
     activation.refuse(ErrorKind::kUnsupported, "'silu'");
   }
-  if (config["use_sliding_window"].flag().value_or(false)) refuse_if_set(config["use_sliding_window"]);
+  refuse_if_set(config["use_sliding_window"]);
   if (model_class.pairs_neighbours) refuse_if_set(config["attention_bias"]);  // it would have to be reordered too
 }
 

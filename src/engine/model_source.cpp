@@ -9,7 +9,9 @@ namespace {
 
 /// Every type is accepted and takes no bytes.
 format::TensorSize ignore_tensor(std::uint32_t /*type*/, std::uint64_t /*cols*/, std::uint64_t /*n_elements*/) {
-  return {0, {}};
+  format::TensorSize size;
+  size.bytes = 0;
+  return size;
 }
 
 bool names_directory(const std::filesystem::path& path) {

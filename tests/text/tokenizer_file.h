@@ -39,7 +39,9 @@ inline std::string spell(std::string_view bytes) {
 /// The keys of a GGUF file, whatever its tensors are. Views into `bytes`.
 inline format::Gguf parse_keys(std::string_view bytes, const std::string& source) {
   const format::TensorSizer none = [](std::uint32_t, std::uint64_t, std::uint64_t) {
-    return format::TensorSize{0, {}};
+    format::TensorSize size;
+    size.bytes = 0;
+    return size;
   };
   return format::parse_gguf(std::as_bytes(std::span(bytes)), source, none);
 }

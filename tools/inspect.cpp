@@ -123,7 +123,7 @@ std::string describe_types(const ModelSummary& model) {
   std::string text;
   for (const auto& [type, total] : totals_by_type(model)) {
     text += line(text.empty() ? "tensors" : "",
-                 fmt::format("{:<6} {:>5} tensors, {:>12} weights, {:.3f} bits each", type, total.tensors,
+                 fmt::format("{:<12} {:>5} tensors, {:>12} weights, {:.3f} bits each", type, total.tensors,
                              total.weights, bits_each(total.bytes, total.weights)));
   }
   return text;
@@ -154,8 +154,8 @@ std::string describe_kernels(const ModelSummary& model) {
 std::string list_tensors(const ModelSummary& model) {
   std::string text = "\n";
   for (const TensorSummary& tensor : model.tensors) {
-    text += fmt::format("{:<6} {:>12} bytes  ({})  {}\n", tensor.type, tensor.file_bytes, fmt::join(tensor.shape, ", "),
-                        one_line(tensor.name));
+    text += fmt::format("{:<12} {:>12} bytes  ({})  {}\n", tensor.type, tensor.file_bytes,
+                        fmt::join(tensor.shape, ", "), one_line(tensor.name));
   }
   return text;
 }

@@ -20,7 +20,8 @@ constexpr const char* kBundledName = "tern-stories.gguf";
 }  // namespace
 
 void ModelOptions::declare_file(CLI::App& app, const std::string& names) {
-  app.add_option(names, path, "GGUF file; default: $TERN_MODEL, else the bundled model")->type_name("FILE");
+  app.add_option(names, path, "GGUF file or Hugging Face directory; default: $TERN_MODEL, else the bundled model")
+      ->type_name("PATH");
   app.add_option("--pre", open.pre_rule, "Pre-tokenizer rule instead of the file's own, e.g. llama3")
       ->type_name("RULE");
 }
@@ -49,7 +50,7 @@ std::string ModelOptions::resolved_path() const {
   }
   std::string bundled = bundled_model();
   if (bundled.empty()) {
-    throw Error(ErrorKind::kInvalidArgument, "no model: name a GGUF file with -m FILE or in TERN_MODEL");
+    throw Error(ErrorKind::kInvalidArgument, "no model: name a GGUF file or a directory with -m PATH or in TERN_MODEL");
   }
   return bundled;
 }

@@ -13,7 +13,8 @@ struct MetadataEntry {
   std::string value;  ///< one line; long texts and arrays are cut short, with their true size
 };
 
-/// The keys of a GGUF file, in its order. The file may hold a model that tern can not run.
+/// The keys of a GGUF file, in its order, or those that a Hugging Face directory amounts to. A file may hold a model
+/// that tern can not run.
 ///
 /// Errors    Error: kIo, kBadFile, kUnsupported (version, byte order)
 [[nodiscard]] std::vector<MetadataEntry> read_metadata(const std::filesystem::path& path);

@@ -98,11 +98,12 @@ struct LoadedModel;
 /// Threads   immutable; share it between as many sessions as you like
 class Model {
  public:
-  /// Maps a GGUF file and repacks its ternary tensors for the chosen kernels.
+  /// Maps a GGUF file, the parts of a split one (named by any of them) or a directory as Hugging Face publishes models,
+  /// and repacks its ternary tensors for the chosen kernels.
   ///
   /// Errors    Error: kIo (not there, not a file), kBadFile (truncated, contradictory, wrong shape),
   ///           kUnsupported (architecture, type, version; lists what is known), kInvalidArgument (kernel)
-  /// Cost      reads every byte of the file once
+  /// Cost      reads every byte of the files once
   /// Requires  that the file is not changed while the model lives: embedding and head stay mapped. To replace a model
   ///           file, rename a new one over it.
   [[nodiscard]] static std::shared_ptr<const Model> open(const std::filesystem::path& path,

@@ -40,11 +40,11 @@ class TokenizerImpl;
 /// Cost      encode is O(n log n) in the bytes of the text, whatever the text, for a given vocabulary
 class Tokenizer {
  public:
-  /// Reads only the tokenizer of a GGUF file; the file need not have tensors.
+  /// Reads only the tokenizer of a GGUF file, which need not have tensors, or of a Hugging Face directory.
   ///
   /// `pre_rule` overrides the pre-tokenizer rule that the file names (see pre_rules()); empty keeps the file's.
   /// Errors    Error: kIo, kBadFile, kUnsupported (unknown tokenizer model or rule)
-  [[nodiscard]] static Tokenizer open(const std::filesystem::path& gguf, std::string_view pre_rule = {});
+  [[nodiscard]] static Tokenizer open(const std::filesystem::path& path, std::string_view pre_rule = {});
 
   explicit Tokenizer(std::unique_ptr<const text::TokenizerImpl> impl);
   ~Tokenizer();

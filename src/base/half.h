@@ -38,4 +38,11 @@ namespace tern {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16);
 }
 
+/// Round to nearest even; NaN stays (quiet) NaN.
+[[nodiscard]] constexpr std::uint16_t f32_to_bf16(float value) noexcept {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>(bits >> 16 | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 }  // namespace tern

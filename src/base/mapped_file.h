@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -17,6 +18,13 @@ class MappedFile {
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  /// Whether these bytes lie in the mapping.
+  [[nodiscard]] bool holds(std::span<const std::byte> part) const noexcept {
+    // Compared as std::less would: the bytes may be of another object.
+    const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+    const auto first = reinterpret_cast<std::uintptr_t>(data_);
+    return begin >= first && begin - first <= size_ && part.size() <= size_ - (begin - first);
+  }
 
   /// Tells the system that these bytes were read for the last time, so that they stop counting as memory in use.
   void release(std::span<const std::byte> part) const noexcept;

@@ -16,18 +16,23 @@ void add_sample(WordHash& hash, std::span<const std::byte> data) {
   hash.add(data.last(n));
 }
 
+/// What a file holds before its first tensor; all of a file without tensors.
+std::span<const std::byte> before_tensors(const MappedFile& file, std::span<const format::TensorInfo> tensors) {
+  std::size_t size = file.bytes().size();
+  for (const format::TensorInfo& tensor : tensors) {
+    if (!file.holds(tensor.data)) continue;
+    size = std::min(size, static_cast<std::size_t>(tensor.data.data() - file.bytes().data()));
+  }
+  return file.bytes().first(size);
+}
+
 }  // namespace
 
 std::uint64_t Model::fingerprint() const noexcept {
-  const std::span<const std::byte> file = loaded_->file.bytes();
-  std::size_t metadata_size = file.size();
-  for (const format::TensorInfo& tensor : loaded_->gguf.tensors) {
-    metadata_size = std::min(metadata_size, static_cast<std::size_t>(tensor.data.data() - file.data()));
-  }
   WordHash hash;
-  hash.add(std::uint64_t{file.size()});
+  hash.add(loaded_->files.bytes());
   hash.add(std::uint64_t{static_cast<std::uint64_t>(loaded_->i2s_layout)});
-  hash.add(file.first(metadata_size));
+  for (const MappedFile& file : loaded_->files) hash.add(before_tensors(file, loaded_->gguf.tensors));
   for (const format::TensorInfo& tensor : loaded_->gguf.tensors) add_sample(hash, tensor.data);
   return hash.value();
 }

@@ -5,7 +5,7 @@
 
 #include "kernels/choice.h"
 #include "src/architectures/architecture.h"
-#include "src/base/mapped_file.h"
+#include "src/base/mapped_files.h"
 #include "src/format/gguf.h"
 #include "src/nn/weight_store.h"
 #include "tern/model.h"
@@ -14,17 +14,18 @@ namespace tern::engine {
 
 /// Everything behind a Model. The members refer to each other, so it stays where it was made.
 struct LoadedModel {
-  MappedFile file;
-  format::Gguf gguf;  // views into file
+  std::filesystem::path path;
+  MappedFiles files;
+  format::Gguf gguf;  // views into files
   kernels::Choice kernels;
   I2sLayout i2s_layout;
-  nn::WeightStore weights;                                          // refers to gguf and file
+  nn::WeightStore weights;                                          // refers to gguf and files
   std::unique_ptr<const architectures::Architecture> architecture;  // refers to weights
   bool int8_head = false;                                           // whether load() quantizes the head
   std::optional<Tokenizer> tokenizer;
   ModelSummary summary;
 
-  /// Maps and parses the file, chooses kernels, and checks every tensor's shape; reads no weights yet.
+  /// Maps and parses the files, chooses kernels, and checks every tensor's shape; reads no weights yet.
   LoadedModel(const std::filesystem::path& path, const OpenOptions& options);
   LoadedModel(const LoadedModel&) = delete;
   LoadedModel& operator=(const LoadedModel&) = delete;

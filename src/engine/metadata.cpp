@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
-#include "src/base/mapped_file.h"
 #include "src/base/printable.h"
-#include "src/format/gguf.h"
+#include "src/engine/model_source.h"
 
 namespace tern {
 namespace {
@@ -50,16 +49,11 @@ struct Describe {
   }
 };
 
-/// Tensors are of no interest here: every type is accepted and takes no bytes.
-format::TensorSize ignore_tensor(std::uint32_t /*type*/, std::uint64_t /*cols*/, std::uint64_t /*n_elements*/) {
-  return {0, {}};
-}
-
 }  // namespace
 
 std::vector<MetadataEntry> read_metadata(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  const format::Gguf gguf = format::parse_gguf(file.bytes(), path.string(), ignore_tensor);
+  MappedFiles files;
+  const format::Gguf gguf = engine::open_keys(path, files);
   std::vector<MetadataEntry> entries;
   for (const auto& [key, value] : gguf.metadata.entries()) {
     MetadataEntry& entry = entries.emplace_back();

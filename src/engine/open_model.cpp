@@ -2,26 +2,26 @@
 
 #include "src/base/check.h"
 #include "src/engine/loaded_model.h"
+#include "src/engine/model_source.h"
 #include "src/engine/tuning.h"
 #include "src/text/tokenizer_factory.h"
-#include "src/weights/codec.h"
 
 namespace tern {
 namespace engine {
 
-LoadedModel::LoadedModel(const std::filesystem::path& path, const OpenOptions& options)
-    : file(path),
-      gguf(format::parse_gguf(file.bytes(), path.string(), weights::tensor_size)),
+LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& options)
+    : path(from),
+      gguf(open_source(path, files)),
       kernels(choose_kernels(options.kernel, options.threads)),
       i2s_layout(options.i2s_layout),
-      weights(gguf, file, options.i2s_layout),
+      weights(gguf, files, options.i2s_layout),
       architecture(architectures::build(gguf, weights)),
       int8_head(options.head == HeadType::kInt8 && nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
 }
 
 void LoadedModel::load(const OpenOptions& options) {
-  file.check_not_truncated();
+  files.check_not_truncated();
   // The tokenizer of a large vocabulary takes some 60 ms, which the weights hide.
   auto tokenizer_ready = std::async(std::launch::async | std::launch::deferred,
                                     [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
@@ -29,12 +29,12 @@ void LoadedModel::load(const OpenOptions& options) {
   if (int8_head) weights.quantize_head(architecture->head(), *kernels.head, pool);
   weights.load(kernels.layout(), pool, options.on_progress);
   tokenizer.emplace(tokenizer_ready.get());
-  file.check_not_truncated();
+  files.check_not_truncated();
 
   const std::size_t vocab_size = architecture->config().vocab_size;
   if (tokenizer->vocab_size() > vocab_size) {
-    fail(ErrorKind::kBadFile, "{}: token_embd.weight: expected a row for each of {} tokens, found {}",
-         file.path().string(), tokenizer->vocab_size(), vocab_size);
+    fail(ErrorKind::kBadFile, "{}: token_embd.weight: expected a row for each of {} tokens, found {}", path.string(),
+         tokenizer->vocab_size(), vocab_size);
   }
 }
 
@@ -51,6 +51,11 @@ std::shared_ptr<const Model> Model::open(const std::filesystem::path& path, cons
 
 ModelSummary inspect(const std::filesystem::path& path, const OpenOptions& options) {
   return or_out_of_memory("this model", [&] { return engine::summarize(engine::LoadedModel(path, options)); });
+}
+
+Tokenizer Tokenizer::open(const std::filesystem::path& path, std::string_view pre_rule) {
+  MappedFiles files;
+  return text::make_tokenizer(engine::open_keys(path, files).metadata, pre_rule);
 }
 
 Model::Model(std::unique_ptr<const engine::LoadedModel> loaded) : loaded_(std::move(loaded)) {}

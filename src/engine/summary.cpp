@@ -14,7 +14,7 @@ std::vector<TensorSummary> list_tensors(const format::Gguf& gguf) {
   for (const format::TensorInfo& tensor : gguf.tensors) {
     TensorSummary summary;
     summary.name = std::string(tensor.name);
-    summary.type = std::string(weights::find_codec(tensor.type)->name);
+    summary.type = std::string(tensor.convert ? tensor.stored_as : weights::find_codec(tensor.type)->name);
     for (std::uint32_t d = tensor.n_dims; d > 0; --d) summary.shape.push_back(tensor.dims[d - 1]);
     summary.file_bytes = tensor.data.size();
     summary.ternary = weights::find_codec(tensor.type)->is_ternary();
@@ -47,11 +47,11 @@ std::string scale_names(const nn::WeightStore& weights) {
 
 void describe_file(const LoadedModel& model, ModelSummary& s) {
   const format::Metadata& metadata = model.gguf.metadata;
-  s.path = model.file.path();
+  s.path = model.path;
   s.architecture = std::string(metadata.string("general.architecture").value_or(""));
   s.name = std::string(metadata.string("general.name").value_or(""));
   s.license = std::string(metadata.string("general.license").value_or(""));
-  s.file_bytes = model.file.bytes().size();
+  s.file_bytes = model.files.bytes();
   s.tensors = list_tensors(model.gguf);
   for (const format::TensorInfo& tensor : model.gguf.tensors) {
     s.n_parameters += tensor.n_elements;

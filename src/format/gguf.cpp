@@ -224,14 +224,6 @@ std::uint64_t read_alignment(const Metadata& metadata) {
   return alignment;
 }
 
-void refuse_split_file(const Metadata& metadata) {
-  const auto parts = metadata.integer("split.count", 65535);
-  if (parts && *parts > 1) {
-    fail(ErrorKind::kUnsupported, "{}: expected a model in one file, found a part of a model split in {} files",
-         metadata.source(), *parts);
-  }
-}
-
 void read_shape(ByteReader& reader, TensorInfo& tensor) {
   tensor.n_dims = reader.number<std::uint32_t>({"number of dimensions of tensor", tensor.name});
   if (tensor.n_dims < 1 || tensor.n_dims > tensor.dims.size()) {
@@ -268,11 +260,7 @@ std::vector<Extent> read_tensors(ByteReader& reader, std::uint64_t n_tensors, Te
   for (std::uint64_t i = 0; i < n_tensors; ++i) {
     TensorInfo tensor;
     extents.push_back(read_tensor(reader, tensor_size, tensor));
-    if (!gguf.tensor_index.emplace(tensor.name, gguf.tensors.size()).second) {
-      fail(ErrorKind::kBadFile, "{}: duplicate tensor '{}': expected each name once", reader.source(),
-           printable(tensor.name));
-    }
-    gguf.tensors.push_back(tensor);
+    gguf.add(std::move(tensor), reader.source());
   }
   return extents;
 }
@@ -320,13 +308,19 @@ const TensorInfo* Gguf::find(std::string_view name) const {
   return found == tensor_index.end() ? nullptr : &tensors[found->second];
 }
 
+void Gguf::add(TensorInfo tensor, const std::string& file) {
+  if (!tensor_index.emplace(tensor.name, tensors.size()).second) {
+    fail(ErrorKind::kBadFile, "{}: duplicate tensor '{}': expected each name once", file, printable(tensor.name));
+  }
+  tensors.push_back(std::move(tensor));
+}
+
 Gguf parse_gguf(std::span<const std::byte> file, std::string source, TensorSizer tensor_size) {
-  Gguf gguf{.metadata = Metadata(std::move(source)), .tensors = {}, .tensor_index = {}};
+  Gguf gguf{.metadata = Metadata(std::move(source)), .tensors = {}, .tensor_index = {}, .arena = {}};
   ByteReader reader(file, gguf.metadata.source());
   gguf.version = read_version(reader);
   const Counts counts = read_counts(reader);
   read_metadata(reader, counts.keys, gguf.metadata);
-  refuse_split_file(gguf.metadata);
   gguf.alignment = read_alignment(gguf.metadata);
   const std::vector<Extent> extents = read_tensors(reader, counts.tensors, tensor_size, gguf);
   locate_tensors(file, round_up(reader.position(), gguf.alignment), extents, gguf);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/arena.h"
 #include "tern/error.h"
 
 namespace tern::format {
@@ -81,7 +83,8 @@ class Metadata {
   std::unordered_map<std::string_view, std::size_t> index_;
 };
 
-/// One tensor of the directory. The span is inside the file; its length is what type and shape imply.
+/// One tensor of the directory. The span is inside the file; its length is what type and shape imply, but for tensors
+/// that are converted.
 struct TensorInfo {
   std::string_view name;
   std::uint32_t type = 0;                         // GGUF type id, known to tern::weights::find_type
@@ -89,6 +92,11 @@ struct TensorInfo {
   std::uint32_t n_dims = 0;
   std::uint64_t n_elements = 0;
   std::span<const std::byte> data;
+
+  /// Set when `data` hold the weights in another form, named here: makes the bytes that `type` implies of them. May be
+  /// called by several threads. Error(kBadFile) for contents that are not of that form.
+  std::function<std::vector<std::byte>(const TensorInfo&)> convert = {};
+  std::string_view stored_as = {};
 
   [[nodiscard]] std::uint64_t cols() const noexcept { return dims[0]; }
   [[nodiscard]] std::uint64_t rows() const noexcept { return dims[1]; }
@@ -103,7 +111,8 @@ struct TensorSize {
 };
 using TensorSizer = TensorSize (*)(std::uint32_t type, std::uint64_t cols, std::uint64_t n_elements);
 
-/// A parsed GGUF file (version 2 or 3, little-endian). Views into `file`, which must outlive it.
+/// A model as GGUF describes one, by its keys, tensor names and types, wherever it came from. Views into its files,
+/// which must outlive it.
 struct Gguf {
   std::uint32_t version = 0;
   std::uint64_t alignment = 32;
@@ -112,11 +121,16 @@ struct Gguf {
 
   /// nullptr when there is none.
   [[nodiscard]] const TensorInfo* find(std::string_view name) const;
+  /// Error(kBadFile) that names `file` when there is a tensor of this name.
+  void add(TensorInfo tensor, const std::string& file);
 
   std::unordered_map<std::string_view, std::size_t> tensor_index;  // name -> position in tensors
+  Arena arena;                                                     // what is viewed into and lies in no file
 };
 
-/// Parses untrusted bytes; every count, length and offset is checked before use.
+/// Parses a GGUF file (version 2 or 3, little-endian), or a part of a split one.
+///
+/// The bytes are not trusted: every count, length and offset is checked before use.
 ///
 /// Errors    Error(kBadFile): truncated, contradictory, over a limit; Error(kUnsupported): version, byte order,
 ///           unknown tensor or value type. The message names `source`, and the key or tensor.

@@ -55,7 +55,8 @@ const format::TensorInfo& WeightStore::require(const std::string& name, std::siz
 
 const weights::TensorCodec& WeightStore::codec_of(const format::TensorInfo& tensor) const {
   const weights::TensorCodec& codec = *weights::find_codec(tensor.type);  // parsing refused unknown types
-  const bool i2s_64 = codec.gguf_type == weights::i2s_64_codec().gguf_type && i2s_layout_ == I2sLayout::k64;
+  const bool i2s = codec.gguf_type == weights::i2s_64_codec().gguf_type && !tensor.convert;
+  const bool i2s_64 = i2s && i2s_layout_ == I2sLayout::k64;
   return i2s_64 ? weights::i2s_64_codec() : codec;
 }
 
@@ -148,15 +149,18 @@ std::uint64_t WeightStore::vector_bytes() const noexcept {
 
 void WeightStore::repack(const Pending& p, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) {
   const std::string& source = gguf_.metadata.source();
-  weights::ScalePlan plan = weights::plan_scales(source, *p.tensor, *p.codec);
+  std::vector<std::byte> converted;
+  format::TensorInfo tensor = *p.tensor;
+  if (tensor.convert) tensor.data = converted = tensor.convert(tensor);
+  weights::ScalePlan plan = weights::plan_scales(source, tensor, *p.codec);
   weights::TernaryMatrix matrix =
       weights::make_ternary_matrix(layout, p.linear->rows, p.linear->cols, std::move(plan), memory);
   AlignedBuffer<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
-  if (const auto row = weights::pack_rows(*p.tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
+  if (const auto row = weights::pack_rows(tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
     fail(ErrorKind::kBadFile, "{}: tensor {}: row {}: expected ternary codes 0, 1, 2, found 3", source,
-         printable(p.tensor->name), *row);
+         printable(tensor.name), *row);
   }
-  file_.release(p.tensor->data);
+  files_.release(p.tensor->data);
   p.linear->ternary = std::move(matrix);
 }
 
@@ -206,14 +210,14 @@ void WeightStore::quantize_head(const Linear& head, const kernels::HeadKernels& 
       for (std::size_t first = bad_row; bad && *bad < first;) {
         if (bad_row.compare_exchange_weak(first, *bad)) break;
       }
-      file_.release({from.data + row * from.row_bytes, (row_end - row) * from.row_bytes});
+      files_.release({from.data + row * from.row_bytes, (row_end - row) * from.row_bytes});
     }
   });
   if (bad_row < from.rows) {
     fail(ErrorKind::kBadFile, "{}: tensor {}.weight: row {}: expected finite values, found infinity or NaN",
          gguf_.metadata.source(), head.name, bad_row.load());
   }
-  file_.release({from.data, from.bytes()});  // the pages that two parts share
+  files_.release({from.data, from.bytes()});  // the pages that two parts share
   owned->int8 = to;
 }
 

@@ -12,7 +12,7 @@
 
 #include "kernels/kernels.h"
 #include "src/base/huge_buffer.h"
-#include "src/base/mapped_file.h"
+#include "src/base/mapped_files.h"
 #include "src/base/thread_pool.h"
 #include "src/format/gguf.h"
 #include "src/nn/linear.h"
@@ -27,8 +27,8 @@ namespace tern::nn {
 /// Errors    Error(kBadFile): missing tensor, wrong shape, bad contents; Error(kUnsupported): type
 class WeightStore {
  public:
-  WeightStore(const format::Gguf& gguf, const MappedFile& file, I2sLayout i2s_layout)
-      : gguf_(gguf), file_(file), i2s_layout_(i2s_layout) {}
+  WeightStore(const format::Gguf& gguf, const MappedFiles& files, I2sLayout i2s_layout)
+      : gguf_(gguf), files_(files), i2s_layout_(i2s_layout) {}
   WeightStore(const WeightStore&) = delete;
   WeightStore& operator=(const WeightStore&) = delete;
 
@@ -74,7 +74,7 @@ class WeightStore {
   void repack(const Pending& pending, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory);
 
   const format::Gguf& gguf_;
-  const MappedFile& file_;
+  const MappedFiles& files_;
   I2sLayout i2s_layout_;
   std::deque<Linear> linears_;              // addresses stay
   std::deque<std::vector<float>> vectors_;  // addresses stay

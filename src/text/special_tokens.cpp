@@ -73,6 +73,22 @@ std::optional<Token> read_id(const format::Metadata& metadata, std::string_view 
   return static_cast<Token>(*id);
 }
 
+/// All tokens that end a text, where there are several; a key of our own, for models that did not come in GGUF.
+void read_more_ends(const format::Metadata& metadata, std::size_t n_tokens, std::vector<Token>& stops) {
+  constexpr std::string_view kKey = "tokenizer.ggml.eos_token_ids";
+  const format::NumberArray* ids = metadata.numbers(kKey);
+  if (ids == nullptr) return;
+  check_array(metadata, kKey, *ids, format::ValueType::kI64, ids->count);
+  for (std::size_t i = 0; i < ids->count; ++i) {
+    const std::int64_t id = ids->integer(i);
+    if (id < 0 || static_cast<std::uint64_t>(id) >= n_tokens) {
+      fail(ErrorKind::kBadFile, "{}: {}: expected ids below {}, the number of tokens, found {}", metadata.source(),
+           kKey, n_tokens, id);
+    }
+    stops.push_back(static_cast<Token>(id));
+  }
+}
+
 }  // namespace
 
 TokenTable read_token_table(const format::Metadata& metadata) {
@@ -93,6 +109,7 @@ SpecialTokens read_special_tokens(const format::Metadata& metadata, TokenTable& 
   special.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token").value_or(defaults.add_eos);
 
   if (special.eos) special.stops.push_back(*special.eos);
+  read_more_ends(metadata, n_tokens, special.stops);
   for (const std::string_view key : kStopKeys) {
     if (const auto id = read_id(metadata, key, n_tokens, std::nullopt)) special.stops.push_back(*id);
   }

@@ -6,10 +6,7 @@
 #include <utility>
 
 #include "src/base/check.h"
-#include "src/base/mapped_file.h"
-#include "src/format/gguf.h"
 #include "src/text/pre_rules.h"
-#include "src/text/tokenizer_factory.h"
 #include "src/text/tokenizer_impl.h"
 #include "src/text/utf8.h"
 
@@ -19,17 +16,7 @@ namespace {
 // Offsets within a text have 32 bits, and a space may be added.
 constexpr std::size_t kMaxTextBytes = std::numeric_limits<std::uint32_t>::max() / 2;
 
-/// Tensors are of no interest here: every type is accepted and takes no bytes.
-format::TensorSize ignore_tensor(std::uint32_t /*type*/, std::uint64_t /*cols*/, std::uint64_t /*n_elements*/) {
-  return {0, {}};
-}
-
 }  // namespace
-
-Tokenizer Tokenizer::open(const std::filesystem::path& gguf, std::string_view pre_rule) {
-  const MappedFile file(gguf);
-  return text::make_tokenizer(format::parse_gguf(file.bytes(), gguf.string(), ignore_tensor).metadata, pre_rule);
-}
 
 Tokenizer::Tokenizer(std::unique_ptr<const text::TokenizerImpl> impl) : impl_(std::move(impl)) {}
 Tokenizer::~Tokenizer() = default;

@@ -89,7 +89,8 @@ std::unique_ptr<const TokenizerImpl> make_byte_bpe(const format::Metadata& metad
   TokenTable table = read_token_table(metadata);
   check_size(metadata, table);
   ChosenRule chosen = choose_rule(metadata, override_name, table.texts.size());
-  const PreRule& rule = require_rule(metadata, chosen.name);
+  PreRule rule = require_rule(metadata, chosen.name);
+  rule.ignore_merges = metadata.boolean("tokenizer.ggml.ignore_merges").value_or(rule.ignore_merges);
 
   TokenizerParts parts;
   if (!chosen.note.empty()) parts.notes.push_back(std::move(chosen.note));

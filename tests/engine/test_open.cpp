@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "tests/engine/model_file.h"
+#include "tests/support/expect_error.h"
 
 namespace tern {
 namespace {
@@ -152,6 +153,11 @@ TEST_P(OpenBroken, FailsWithOneLineThatNamesTheCause) {
 
 INSTANTIATE_TEST_SUITE_P(Engine, OpenBroken, testing::ValuesIn(kBroken),
                          [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Open, ATokenizerNeedsAFile) {
+  test::expect_error(ErrorKind::kIo, "no-such-file.gguf",
+                     [] { static_cast<void>(Tokenizer::open("no-such-file.gguf")); });
+}
 
 TEST(Open, ReportsProgressUpToTheEnd) {
   const ModelFile file(test::TinyModelOptions{});

@@ -8,6 +8,7 @@ set(rules
     "src/base|src/base/,tern/error.h"
     "src/format|src/format/,src/base/,tern/error.h"
     "src/weights|src/weights/,src/format/,src/base/,kernels/,tern/"
+    "src/huggingface|src/huggingface/,src/weights/,src/format/,src/base/,tern/"
     "src/text|src/text/,src/format/,src/base/,tern/"
     "src/chat|src/chat/,src/text/utf8.h,src/base/,tern/"
     "src/sampling|src/sampling/,src/base/,tern/"

@@ -93,9 +93,5 @@ TEST(BrokenFiles, SentencePiece) {
   }
 }
 
-TEST(BrokenFiles, NoFile) {
-  test::expect_error(ErrorKind::kIo, "no-such-file.gguf", [] { (void)Tokenizer::open("no-such-file.gguf"); });
-}
-
 }  // namespace
 }  // namespace tern

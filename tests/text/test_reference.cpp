@@ -4,149 +4,47 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
+#include "reference_vectors.h"
 #include "tiktoken.h"
 #include "tokenizer_file.h"
 
 namespace tern {
 namespace {
 
-using std::filesystem::path;
-
-std::string read_file(const path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw std::runtime_error("can not open " + file.string());
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void append_utf8(std::string& text, unsigned code_point) {
-  const auto tail = [&](int shift) { text += static_cast<char>(0x80 | (code_point >> shift & 0x3F)); };
-  if (code_point < 0x80) {
-    text += static_cast<char>(code_point);
-  } else if (code_point < 0x800) {
-    text += static_cast<char>(0xC0 | code_point >> 6);
-    tail(0);
-  } else if (code_point < 0x10000) {
-    text += static_cast<char>(0xE0 | code_point >> 12);
-    tail(6);
-    tail(0);
-  } else {
-    text += static_cast<char>(0xF0 | code_point >> 18);
-    tail(12);
-    tail(6);
-    tail(0);
-  }
-}
-
-/// The JSON string whose opening quote is at line[i]; moves i past the closing one.
-std::string parse_json_string(const std::string& line, std::size_t& i) {
-  std::string text;
-  const auto hex = [&] {
-    const auto value = static_cast<unsigned>(std::stoul(line.substr(i + 1, 4), nullptr, 16));
-    i += 5;
-    return value;
-  };
-  for (++i; line.at(i) != '"';) {
-    if (line[i] != '\\') {
-      text += line[i++];
-      continue;
-    }
-    const char escaped = line.at(++i);
-    if (escaped == 'u') {
-      unsigned code_point = hex();
-      if (code_point >= 0xD800 && code_point < 0xDC00) {
-        ++i;
-        code_point = 0x10000 + ((code_point - 0xD800) << 10) + (hex() - 0xDC00);
-      }
-      append_utf8(text, code_point);
-      continue;
-    }
-    constexpr std::string_view kLetters = "nrtbf";
-    constexpr std::string_view kMeanings = "\n\r\t\b\f";
-    const std::size_t letter = kLetters.find(escaped);
-    text += letter == std::string_view::npos ? escaped : kMeanings[letter];
-    ++i;
-  }
-  ++i;
-  return text;
-}
-
-struct Vector {
-  std::string text;
-  bool special = false;
-  std::vector<Token> ids;
-};
-
-/// The program that made the vectors took its input with C's escapes, so a written-out \\n was a newline to it.
-std::string process_escapes(const std::string& text) {
-  constexpr std::string_view kLetters = "nrt\\'\"";
-  constexpr std::string_view kMeanings = "\n\r\t\\'\"";
-  std::string processed;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::size_t letter = text[i] == '\\' && i + 1 < text.size() ? kLetters.find(text[i + 1]) : std::string::npos;
-    processed += letter == std::string::npos ? text[i] : kMeanings[letter];
-    if (letter != std::string::npos) ++i;
-  }
-  return processed;
-}
-
-/// A line such as {"text": "ab", "special": false, "ids": [1, 2]}.
-Vector parse_vector(const std::string& line) {
-  Vector vector;
-  std::size_t i = line.find("\"text\": ") + 8;
-  vector.text = process_escapes(parse_json_string(line, i));
-  vector.special = line.compare(i, 18, ", \"special\": true,") == 0;
-  i = line.find('[', i) + 1;
-  while (line.at(i) != ']') {
-    std::size_t used = 0;
-    vector.ids.push_back(std::stoi(line.substr(i), &used));
-    i += used;
-    if (line.at(i) == ',') ++i;
-  }
-  return vector;
-}
-
 class Reference : public testing::Test {
  protected:
   void SetUp() override {
     const char* shared = std::getenv("TERN_SHARED");
     if (shared == nullptr) GTEST_SKIP() << "TERN_SHARED is not set";
-    folder_ = path(shared) / "tokenizers";
+    folder_ = std::filesystem::path(shared) / "tokenizers";
   }
 
   void expect_all_equal(const Tokenizer& tokenizer, const std::string& vectors) const {
-    std::ifstream stream(folder_ / vectors);
-    std::string line;
-    int n_lines = 0;
-    while (std::getline(stream, line)) {
-      const Vector expected = parse_vector(line);
-      EXPECT_EQ(tokenizer.encode(expected.text, {.parse_special = expected.special}), expected.ids) << line;
-      EXPECT_EQ(tokenizer.decode(tokenizer.encode(expected.text)), expected.text) << line;
-      ++n_lines;
-    }
-    EXPECT_GT(n_lines, 200);
+    test::expect_all_equal(tokenizer, folder_ / vectors);
+  }
+  [[nodiscard]] Tokenizer open(const std::string& file) const {
+    const std::string bytes = test::read_file(folder_ / file);
+    return text::make_tokenizer(test::parse_keys(bytes, file).metadata, {});
   }
 
-  path folder_;
+  std::filesystem::path folder_;
 };
 
 TEST_F(Reference, Gpt2) {
-  const Tokenizer tokenizer = Tokenizer::open(folder_ / "gpt-2.gguf");
+  const Tokenizer tokenizer = open("gpt-2.gguf");
   EXPECT_EQ(tokenizer.kind(), "byte-level BPE");
   expect_all_equal(tokenizer, "gpt-2.jsonl");
 }
 
 TEST_F(Reference, LlamaSentencePiece) {
-  const Tokenizer tokenizer = Tokenizer::open(folder_ / "llama-spm.gguf");
+  const Tokenizer tokenizer = open("llama-spm.gguf");
   EXPECT_EQ(tokenizer.kind(), "SentencePiece BPE");
   expect_all_equal(tokenizer, "llama-spm.jsonl");
 }
 
 TEST_F(Reference, Llama3) {
-  const test::TokenizerFile file = test::llama3_file(read_file(folder_ / "llama3.tiktoken"));
+  const test::TokenizerFile file = test::llama3_file(test::read_file(folder_ / "llama3.tiktoken"));
   const auto begin = std::chrono::steady_clock::now();
   const Tokenizer tokenizer = file.tokenizer();
   const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - begin;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,16 @@ inline std::string spell(std::string_view bytes) {
     }
   }
   return spelled;
+}
+
+/// The keys of a GGUF file, whatever its tensors are. Views into `bytes`.
+inline format::Gguf parse_keys(std::string_view bytes, const std::string& source) {
+  const format::TensorSizer none = [](std::uint32_t, std::uint64_t, std::uint64_t) {
+    format::TensorSize size;
+    size.bytes = 0;
+    return size;
+  };
+  return format::parse_gguf(std::as_bytes(std::span(bytes)), source, none);
 }
 
 inline constexpr std::uint32_t kNoTokenId = 0xFFFFFFFF;  // how files write "no such token"

@@ -1,0 +1,207 @@
+#include "src/huggingface/ternary.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "src/base/check.h"
+#include "src/base/half.h"
+#include "src/base/printable.h"
+#include "src/format/byte_reader.h"
+#include "src/weights/codecs.h"
+
+// What the directories hold, and what is made of it:
+//
+//   packed    U8 (rows / 4, cols). Byte [r][c], bits 2i and 2i + 1: the code of row r + i * rows / 4, column c.
+//             Beside it NAME_scale, one number.
+//   masters   F32, F16 or BF16 (rows, cols). W = clamp(round(M * s), -1, 1) / s with s = 1 / max(mean |M|, 1e-5).
+//             Source: BitNet b1.58, arXiv:2402.17764, section 2
+//   exact     the same dtypes; every element is 0, +v or -v
+//
+//   I2_S      src/weights/i2_s.cpp: codes, then the scale in f32
+//
+// A head's rows of q and k: the rotation pairs row i with row i + n / 2 here, and row 2i with row 2i + 1 in GGUF's
+// architecture llama, so that row 2i + j there is row i + j * n / 2 here.
+namespace tern::huggingface {
+namespace {
+
+constexpr std::size_t kLanes = kConvertedUnit / 4;
+constexpr std::size_t kTailBytes = 32;  // of I2_S: the scale and what follows it
+constexpr float kLeastMean = 1e-5f;     // of the masters' magnitudes, as in training
+
+/// Writes codes, row after row, as I2_S blocks of 128.
+class I2sWriter {
+ public:
+  explicit I2sWriter(std::uint64_t n_elements) : bytes_(n_elements / 4 + kTailBytes) {}
+
+  void add(std::span<const std::uint8_t> codes) {
+    // Rows need not be whole blocks: what is left of one waits for the next.
+    while (!codes.empty()) {
+      if (pending_.empty() && codes.size() >= kConvertedUnit) {
+        put_block(codes.data());
+        codes = codes.subspan(kConvertedUnit);
+        continue;
+      }
+      const std::size_t n = std::min(codes.size(), kConvertedUnit - pending_.size());
+      pending_.insert(pending_.end(), codes.begin(), codes.begin() + static_cast<std::ptrdiff_t>(n));
+      codes = codes.subspan(n);
+      if (pending_.size() < kConvertedUnit) continue;
+      put_block(pending_.data());
+      pending_.clear();
+    }
+  }
+
+  [[nodiscard]] std::vector<std::byte> finish(float scale) {
+    std::memcpy(bytes_.data() + n_written_, &scale, sizeof scale);
+    return std::move(bytes_);
+  }
+
+ private:
+  void put_block(const std::uint8_t* codes) {
+    std::uint8_t packed[kLanes];
+    for (std::size_t m = 0; m < kLanes; ++m) {
+      packed[m] = static_cast<std::uint8_t>(codes[m] << 6 | codes[kLanes + m] << 4 | codes[2 * kLanes + m] << 2 |
+                                            codes[3 * kLanes + m]);
+    }
+    std::memcpy(bytes_.data() + n_written_, packed, kLanes);
+    n_written_ += kLanes;
+  }
+
+  std::vector<std::byte> bytes_;
+  std::vector<std::uint8_t> pending_;
+  std::size_t n_written_ = 0;
+};
+
+const weights::TensorCodec& codec_of(Dtype dtype) {
+  if (dtype == Dtype::kF32) return weights::kF32;
+  return dtype == Dtype::kF16 ? weights::kF16 : weights::kBf16;
+}
+
+/// A value as a tensor of this dtype holds it.
+float rounded_to(Dtype dtype, float value) {
+  if (dtype == Dtype::kF16) return f16_to_f32(f32_to_f16(value));
+  if (dtype == Dtype::kBf16) return bf16_to_f32(f32_to_bf16(value));
+  return value;
+}
+
+/// One conversion.
+class Converter {
+ public:
+  Converter(const TernarySource& source, const format::TensorInfo& tensor)
+      : source_(source),
+        tensor_(tensor),
+        rows_(static_cast<std::size_t>(tensor.rows())),
+        cols_(static_cast<std::size_t>(tensor.cols())),
+        values_(source.form == TernaryForm::kPacked ? 0 : cols_) {}
+
+  std::vector<std::byte> run() {
+    switch (source_.form) {
+      case TernaryForm::kPacked:
+        return write(source_.scale, [&](std::size_t row, auto& codes) { unpack(row, codes); });
+      case TernaryForm::kMasters: {
+        // In the order of operations of training; what multiplies the codes is then of the masters' dtype.
+        const float s = 1.0f / std::max(measure().mean, kLeastMean);
+        return write(rounded_to(source_.dtype, 1.0f / s),
+                     [&](std::size_t row, auto& codes) { quantize(row, s, codes); });
+      }
+      case TernaryForm::kExact:
+        break;
+    }
+    const float magnitude = measure().largest;
+    return write(magnitude, [&](std::size_t row, auto& codes) { take_signs(row, magnitude, codes); });
+  }
+
+ private:
+  /// Magnitudes of the elements.
+  struct Magnitudes {
+    float mean = 0;
+    float largest = 0;
+  };
+
+  /// read(row, codes) gives the codes of a row as it is stored.
+  template <typename Read>
+  std::vector<std::byte> write(float scale, const Read& read) const {
+    I2sWriter writer(tensor_.n_elements);
+    std::vector<std::uint8_t> codes(cols_);
+    for (std::size_t row = 0; row < rows_; ++row) {
+      read(stored_row(row, source_.rotary_dim), codes);
+      writer.add(codes);
+    }
+    return writer.finish(scale);
+  }
+
+  void unpack(std::size_t row, std::vector<std::uint8_t>& codes) const {
+    const std::size_t n_stored = rows_ / 4;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(tensor_.data.data()) + row % n_stored * cols_;
+    const std::size_t shift = 2 * (row / n_stored);
+    for (std::size_t c = 0; c < cols_; ++c) codes[c] = static_cast<std::uint8_t>(bytes[c] >> shift & 3);
+  }
+
+  std::span<const float> read_row(std::size_t row) {
+    const weights::TensorCodec& codec = codec_of(source_.dtype);
+    codec.decode_row(tensor_.data.data() + row * cols_ * codec.block_bytes, cols_, values_.data());
+    return values_;
+  }
+
+  Magnitudes measure() {
+    Magnitudes found;
+    double sum = 0.0;
+    for (std::size_t row = 0; row < rows_; ++row) {
+      constexpr std::size_t kSums = 8;  // independent, for speed; added in a fixed order
+      std::array<double, kSums> sums{};
+      const std::span<const float> values = read_row(row);
+      for (std::size_t c = 0; c < cols_; ++c) sums[c % kSums] += static_cast<double>(std::fabs(values[c]));
+      for (const float value : values) found.largest = std::max(found.largest, std::fabs(value));
+      const double row_sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+      if (!std::isfinite(row_sum)) refuse(row, "finite values", row_sum);
+      sum += row_sum;
+    }
+    found.mean = static_cast<float>(sum / static_cast<double>(tensor_.n_elements));
+    return found;
+  }
+
+  void quantize(std::size_t row, float s, std::vector<std::uint8_t>& codes) {
+    const std::span<const float> values = read_row(row);
+    for (std::size_t c = 0; c < cols_; ++c) {
+      const float scaled = values[c] * s;  // 0.5 rounds to 0, which is even
+      codes[c] = static_cast<std::uint8_t>(1 + (scaled > 0.5f ? 1 : 0) - (scaled < -0.5f ? 1 : 0));
+    }
+  }
+
+  void take_signs(std::size_t row, float magnitude, std::vector<std::uint8_t>& codes) {
+    const std::span<const float> values = read_row(row);
+    for (std::size_t c = 0; c < cols_; ++c) {
+      const float value = values[c];
+      if (value != 0.0f && std::fabs(value) != magnitude) {
+        refuse(row, fmt::format("ternary weights 0, {0} and -{0}, or a quantization_config in config.json", magnitude),
+               static_cast<double>(value));
+      }
+      codes[c] = static_cast<std::uint8_t>(1 + (value > 0.0f ? 1 : 0) - (value < 0.0f ? 1 : 0));
+    }
+  }
+
+  [[noreturn]] void refuse(std::size_t row, const std::string& expected, double found) const {
+    fail(ErrorKind::kBadFile, "{}: tensor {}: row {}: expected {}, found {}", source_.file, printable(tensor_.name),
+         row, expected, found);
+  }
+
+  const TernarySource& source_;
+  const format::TensorInfo& tensor_;
+  std::size_t rows_;
+  std::size_t cols_;
+  std::vector<float> values_;  // (cols) of one row
+};
+
+}  // namespace
+
+std::vector<std::byte> TernarySource::operator()(const format::TensorInfo& tensor) const {
+  return Converter(*this, tensor).run();
+}
+
+std::uint32_t converted_type() noexcept { return weights::kI2s.gguf_type; }
+
+}  // namespace tern::huggingface

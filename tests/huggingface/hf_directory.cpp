@@ -1,0 +1,261 @@
+#include "hf_directory.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "src/base/half.h"
+#include "src/weights/codec.h"
+
+namespace tern::test {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Bytes = std::vector<std::byte>;
+
+template <typename T>
+void append(Bytes& bytes, T value) {
+  bytes.resize(bytes.size() + sizeof value);
+  std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
+}
+
+std::string as_text(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+// --- tensors ----------------------------------------------------------------------------------------------------
+
+std::string hf_name(std::string name, const std::string& architecture) {
+  const bool old = architecture == "bitnet";  // 1bitLLM's names
+  const std::pair<const char*, const char*> names[] = {
+      {"token_embd", "model.embed_tokens"},
+      {"output_norm", "model.norm"},
+      {"output", "lm_head"},
+      {"attn_norm", "input_layernorm"},
+      {"attn_q", "self_attn.q_proj"},
+      {"attn_k", "self_attn.k_proj"},
+      {"attn_v", "self_attn.v_proj"},
+      {"attn_output", "self_attn.o_proj"},
+      {"attn_q_norm", "self_attn.q_norm"},
+      {"attn_k_norm", "self_attn.k_norm"},
+      {"attn_sub_norm", old ? "self_attn.inner_attn_ln" : "self_attn.attn_sub_norm"},
+      {"ffn_norm", "post_attention_layernorm"},
+      {"ffn_gate", "mlp.gate_proj"},
+      {"ffn_up", "mlp.up_proj"},
+      {"ffn_down", "mlp.down_proj"},
+      {"ffn_sub_norm", old ? "mlp.ffn_layernorm" : "mlp.ffn_sub_norm"}};
+  std::string prefix;
+  if (name.starts_with("blk.")) {
+    const std::size_t dot = name.find('.', 4);
+    prefix = "model.layers." + name.substr(4, dot - 3);
+    name = name.substr(dot + 1);
+  }
+  const std::string stem = name.substr(0, name.find('.'));
+  for (const auto& [gguf, hf] : names) {
+    if (stem == gguf) return prefix + hf + ".weight";
+  }
+  return prefix + name;
+}
+
+/// A ternary tensor's codes in the order in which a directory has its rows, and its one scale.
+struct Codes {
+  std::size_t rows, cols;
+  std::vector<std::uint8_t> codes;  // (rows, cols)
+  float scale;
+};
+
+/// GGUF's architecture llama pairs row 2i of a head with row 2i + 1; directories pair row i with row i + n / 2.
+Codes codes_of(const format::TensorInfo& tensor, std::size_t head_dim) {
+  const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
+  Codes w{tensor.rows(), tensor.cols(), {}, 0.0f};
+  w.codes.resize(w.rows * w.cols);
+  for (std::size_t row = 0; row < w.rows; ++row) {
+    std::size_t to = row;
+    if (head_dim != 0) to = row / head_dim * head_dim + row % 2 * (head_dim / 2) + row % head_dim / 2;
+    if (!codec.unpack_row(tensor.data.data(), row, w.cols, &w.codes[to * w.cols])) throw std::runtime_error("code 3");
+  }
+  std::vector<float> scales(w.cols);
+  codec.read_scales(tensor.data.data(), tensor.n_elements, 0, w.cols, scales.data());
+  w.scale = scales[0];
+  return w;
+}
+
+HfTensor pack(const std::string& name, const Codes& w) {
+  HfTensor tensor{name, "U8", {w.rows / 4, w.cols}, Bytes(w.rows / 4 * w.cols)};
+  for (std::size_t row = 0; row < w.rows; ++row) {
+    for (std::size_t c = 0; c < w.cols; ++c) {
+      const unsigned code = w.codes[row * w.cols + c];
+      tensor.data[row % (w.rows / 4) * w.cols + c] |= static_cast<std::byte>(code << 2 * (row / (w.rows / 4)));
+    }
+  }
+  return tensor;
+}
+
+/// Masters spread around what their codes stand for; exact floats do not.
+HfTensor spread(const std::string& name, const Codes& w, HfForm form) {
+  const bool f32 = form == HfForm::kMastersF32;
+  const bool f16 = form == HfForm::kMastersF16;
+  HfTensor tensor{name, f32 ? "F32" : f16 ? "F16" : "BF16", {w.rows, w.cols}, {}};
+  std::uint32_t state = 12345;
+  for (const std::uint8_t code : w.codes) {
+    state = state * 1664525u + 1013904223u;
+    const float u = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;  // [-1, 1)
+    float value = (static_cast<float>(code) - 1.0f) * w.scale;
+    if (form != HfForm::kExactBf16) value = code == 1 ? 0.25f * u * w.scale : value * (1.0f + 0.25f * u);
+    if (f32) {
+      append(tensor.data, value);
+    } else {
+      append(tensor.data, f16 ? f32_to_f16(value) : f32_to_bf16(value));
+    }
+  }
+  return tensor;
+}
+
+void add_linear(const std::string& name, const Codes& w, HfForm form, std::vector<HfTensor>& tensors) {
+  if (form != HfForm::kPackedMultiply && form != HfForm::kPackedDivide) {
+    tensors.push_back(spread(name, w, form));
+    return;
+  }
+  tensors.push_back(pack(name, w));
+  HfTensor scale{name + "_scale", "BF16", {1}, {}};
+  append(scale.data, f32_to_bf16(form == HfForm::kPackedDivide ? 1.0f / w.scale : w.scale));
+  tensors.push_back(scale);
+}
+
+std::vector<HfTensor> hf_tensors(const format::Gguf& model, HfForm form) {
+  const std::string architecture(*model.metadata.string("general.architecture"));
+  const auto head_dim = model.metadata.integer(architecture + ".attention.key_length", 4096);
+  std::vector<HfTensor> tensors;
+  for (const format::TensorInfo& tensor : model.tensors) {
+    const std::string name = hf_name(std::string(tensor.name), architecture);
+    const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
+    if (codec.is_ternary()) {
+      const bool rotated = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
+      add_linear(name, codes_of(tensor, architecture == "llama" && rotated ? *head_dim : 0), form, tensors);
+      continue;
+    }
+    HfTensor plain{name, std::string(codec.name), {}, {tensor.data.begin(), tensor.data.end()}};
+    for (std::uint32_t d = tensor.n_dims; d > 0; --d) plain.shape.push_back(tensor.dims[d - 1]);
+    tensors.push_back(plain);
+  }
+  return tensors;
+}
+
+// --- config.json ------------------------------------------------------------------------------------------------
+
+Json config_of(const format::Gguf& model, HfForm form) {
+  const std::string architecture(*model.metadata.string("general.architecture"));
+  const auto count = [&](const char* key) { return *model.metadata.integer(architecture + key, 1u << 31); };
+  Json config = {{"hidden_size", count(".embedding_length")},
+                 {"intermediate_size", count(".feed_forward_length")},
+                 {"num_hidden_layers", count(".block_count")},
+                 {"num_attention_heads", count(".attention.head_count")},
+                 {"num_key_value_heads", count(".attention.head_count_kv")},
+                 {"max_position_embeddings", count(".context_length")},
+                 {"rms_norm_eps", *model.metadata.number(architecture + ".attention.layer_norm_rms_epsilon")},
+                 {"rope_theta", *model.metadata.number(architecture + ".rope.freq_base")},
+                 {"rope_scaling", nullptr},
+                 {"hidden_act", architecture == "bitnet-b1.58" ? "relu2" : "silu"},
+                 {"tie_word_embeddings", model.find("output.weight") == nullptr},
+                 {"bos_token_id", 0},
+                 {"eos_token_id", 1}};
+  const std::map<std::string, const char*> classes = {{"bitnet", "BitnetForCausalLM"},
+                                                      {"bitnet-b1.58", "BitNetForCausalLM"},
+                                                      {"llama", "LlamaForCausalLM"},
+                                                      {"qwen3", "Qwen3ForCausalLM"}};
+  config["architectures"] = Json::array({classes.at(architecture)});
+  if (const auto length = model.metadata.integer(architecture + ".attention.key_length", 4096)) {
+    config["head_dim"] = *length;
+  }
+  if (form == HfForm::kExactBf16 || architecture == "bitnet") return config;
+  const bool packed = form == HfForm::kPackedMultiply || form == HfForm::kPackedDivide;
+  Json& quantization = config["quantization_config"];
+  quantization = {{"quant_method", "bitnet"}, {"modules_to_not_convert", nullptr}};
+  if (form != HfForm::kPackedDivide) quantization["linear_class"] = "autobitlinear";
+  if (!packed) quantization["quantization_mode"] = "online";
+  return config;
+}
+
+}  // namespace
+
+std::vector<std::byte> safetensors_file(std::string_view header, std::string_view data) {
+  Bytes file;
+  append(file, static_cast<std::uint64_t>(header.size()));
+  for (const std::string_view part : {header, data}) {
+    file.resize(file.size() + part.size());
+    std::copy_n(std::as_bytes(std::span(part)).begin(), part.size(),
+                file.end() - static_cast<std::ptrdiff_t>(part.size()));
+  }
+  return file;
+}
+
+std::vector<std::byte> safetensors_file(const std::vector<HfTensor>& tensors, std::size_t n_spaces) {
+  Json header = {{"__metadata__", {{"format", "pt"}}}};
+  std::string data;
+  for (const HfTensor& tensor : tensors) {
+    header[tensor.name] = {{"dtype", tensor.dtype},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {data.size(), data.size() + tensor.data.size()}}};
+    data += as_text(tensor.data);
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8 + n_spaces, ' ');
+  return safetensors_file(text, data);
+}
+
+std::string with_member(std::string_view json, std::string_view path, std::string_view value) {
+  Json root = Json::parse(json);
+  Json* at = &root;
+  for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
+    const std::string name(path.substr(0, slash));
+    at = at->is_array() ? &(*at)[std::stoul(name)] : &(*at)[name];
+    path.remove_prefix(slash + 1);
+  }
+  const std::string name(path);
+  if (value.empty()) {
+    at->erase(name);
+  } else if (at->is_array()) {
+    (*at)[std::stoul(name)] = Json::parse(value);
+  } else {
+    (*at)[name] = Json::parse(value);
+  }
+  return root.dump();
+}
+
+HfFiles hf_files(const format::Gguf& model, HfForm form) {
+  return {{"config.json", config_of(model, form).dump()},
+          {"tokenizer.json", tokenizer_json(model.metadata)},
+          {"model.safetensors", as_text(safetensors_file(hf_tensors(model, form)))}};
+}
+
+HfFiles sharded(const HfFiles& files) {
+  HfFiles split = files;
+  const std::string whole = split.extract("model.safetensors").mapped();
+  std::uint64_t n_bytes = 0;
+  std::memcpy(&n_bytes, whole.data(), sizeof n_bytes);
+  const Json header = Json::parse(whole.substr(8, n_bytes));
+  std::vector<HfTensor> parts[2];
+  Json index = {{"metadata", {{"total_size", whole.size() - 8 - n_bytes}}}, {"weight_map", Json::object()}};
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__") continue;
+    const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
+    const auto bytes = std::as_bytes(std::span(whole)).subspan(8 + n_bytes + begin, end - begin);
+    const std::size_t part = index["weight_map"].size() % 2;
+    parts[part].push_back({name, entry["dtype"], entry["shape"], {bytes.begin(), bytes.end()}});
+    index["weight_map"][name] = part == 0 ? "model-00001-of-00002.safetensors" : "model-00002-of-00002.safetensors";
+  }
+  split["model-00001-of-00002.safetensors"] = as_text(safetensors_file(parts[0]));
+  split["model-00002-of-00002.safetensors"] = as_text(safetensors_file(parts[1]));
+  split["model.safetensors.index.json"] = index.dump();
+  return split;
+}
+
+HfDirectory::HfDirectory(const HfFiles& files) {
+  std::string name = (std::filesystem::temp_directory_path() / "tern-hf-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary directory");
+  path_ = name;
+  for (const auto& [file, text] : files) std::ofstream(path_ / file, std::ios::binary) << text;
+}
+
+}  // namespace tern::test

@@ -1,0 +1,329 @@
+// Directories compute what the GGUF file of the same model computes, bit for bit.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "hf_directory.h"
+#include "src/base/half.h"
+#include "src/engine/model_source.h"
+#include "src/huggingface/safetensors.h"
+#include "src/weights/codec.h"
+#include "tests/engine/model_file.h"
+#include "tests/support/expect_error.h"
+
+namespace tern {
+namespace {
+
+using test::expect_error;
+using test::find_tensor;
+using test::GgufBuilder;
+using test::HfDirectory;
+using test::HfFiles;
+using test::HfForm;
+using test::ModelFile;
+
+const std::vector<Token> kTokens = {0, 260, 5, 77, 300, 12, 99, 261, 40};
+const std::vector<ChatMessage> kMessages = {{"user", "hi"}};
+constexpr float kScale = 0.0625f;  // of every ternary layer; its inverse and its bf16 are exact
+
+struct Case {
+  const char* architecture;
+  HfForm form;
+  bool tied = true;
+};
+
+/// Replaces the scale of every ternary tensor.
+void set_scales(GgufBuilder& model, const std::function<float(const GgufBuilder::Tensor&)>& scale_of) {
+  for (GgufBuilder::Tensor& tensor : model.tensors) {
+    if (tensor.type != 36) continue;
+    const float scale = scale_of(tensor);
+    std::memcpy(tensor.data.data() + tensor.data.size() - 32, &scale, sizeof scale);
+  }
+}
+
+GgufBuilder tiny_model(const Case& c) {
+  GgufBuilder model =
+      test::make_tiny_model({.architecture = c.architecture, .type = "I2_S", .tied_embeddings = c.tied});
+  set_scales(model, [](const auto&) { return kScale; });
+  return model;
+}
+
+HfFiles files_of(const GgufBuilder& model, HfForm form) {
+  const std::vector<std::byte> bytes = model.build();
+  return test::hf_files(format::parse_gguf(bytes, "twin", weights::tensor_size), form);
+}
+
+std::vector<float> logits_of(const std::filesystem::path& path) {
+  Session session(Model::open(path, {.threads = 2}), {});
+  return test::all_logits(session, kTokens);
+}
+
+/// The mean magnitude of a directory's masters, as training turns it into a scale.
+float scale_of_masters(const format::TensorInfo& tensor, HfForm form) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < tensor.n_elements; ++i) {
+    const std::byte* at = tensor.data.data() + i * (form == HfForm::kMastersF32 ? 4 : 2);
+    std::uint16_t half = 0;
+    float value = 0.0f;
+    std::memcpy(&half, at, sizeof half);
+    std::memcpy(&value, at, form == HfForm::kMastersF32 ? sizeof value : 0);
+    if (form == HfForm::kMastersF16) value = f16_to_f32(half);
+    if (form == HfForm::kMastersBf16) value = bf16_to_f32(half);
+    sum += std::fabs(static_cast<double>(value));
+  }
+  const float s = 1.0f / static_cast<float>(sum / static_cast<double>(tensor.n_elements));
+  const float scale = 1.0f / s;
+  if (form == HfForm::kMastersF16) return f16_to_f32(f32_to_f16(scale));
+  return form == HfForm::kMastersBf16 ? bf16_to_f32(f32_to_bf16(scale)) : scale;
+}
+
+/// An I2_S tensor of the scale kScale in BF16.
+std::vector<std::byte> floats_of(const GgufBuilder::Tensor& tensor) {
+  std::vector<std::uint16_t> values;
+  std::vector<std::uint8_t> codes(tensor.dims[0]);
+  for (std::size_t row = 0; row < tensor.dims[1]; ++row) {
+    EXPECT_TRUE(weights::find_codec(36)->unpack_row(tensor.data.data(), row, codes.size(), codes.data()));
+    for (const std::uint8_t code : codes) values.push_back(f32_to_bf16((static_cast<float>(code) - 1.0f) * kScale));
+  }
+  const auto bytes = std::as_bytes(std::span(values));
+  return {bytes.begin(), bytes.end()};
+}
+
+class Directory : public testing::TestWithParam<Case> {};
+
+TEST_P(Directory, ComputesWhatItsTwinComputes) {
+  const Case& c = GetParam();
+  GgufBuilder twin = tiny_model(c);
+  const HfFiles files = files_of(twin, c.form);
+  const HfDirectory directory(files);
+  if (c.form == HfForm::kMastersBf16 || c.form == HfForm::kMastersF16 || c.form == HfForm::kMastersF32) {
+    MappedFiles mapped;
+    const format::Gguf opened = engine::open_source(directory.path(), mapped);
+    set_scales(twin, [&](const auto& tensor) { return scale_of_masters(*opened.find(tensor.name), c.form); });
+  }
+  const ModelFile file(twin.build());
+  const std::vector<float> expected = logits_of(file.path());
+  EXPECT_EQ(logits_of(directory.path()), expected);
+  EXPECT_EQ(logits_of(HfDirectory(test::sharded(files)).path()), expected);
+}
+
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  const char* forms[] = {"PackedMultiply", "PackedDivide", "MastersBf16", "MastersF16", "MastersF32", "Exact"};
+  std::string name = info.param.architecture;
+  std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
+  return name + forms[static_cast<int>(info.param.form)] + (info.param.tied ? "" : "OwnHead");
+}
+
+INSTANTIATE_TEST_SUITE_P(HuggingFace, Directory,
+                         testing::Values(Case{"bitnet-b1.58", HfForm::kPackedMultiply},
+                                         Case{"bitnet-b1.58", HfForm::kMastersBf16},
+                                         Case{"bitnet", HfForm::kMastersF32}, Case{"bitnet", HfForm::kMastersF16},
+                                         Case{"llama", HfForm::kPackedDivide, false},
+                                         Case{"llama", HfForm::kMastersBf16}, Case{"llama", HfForm::kExactBf16, false},
+                                         Case{"qwen3", HfForm::kPackedDivide, false},
+                                         Case{"qwen3", HfForm::kExactBf16}),
+                         case_name);
+
+TEST(HuggingFace, TokenizesAsItsTwin) {
+  const GgufBuilder twin = tiny_model({"llama", HfForm::kPackedDivide});
+  const ModelFile file(twin.build());
+  const HfDirectory directory(files_of(twin, HfForm::kPackedDivide));
+  const Tokenizer expected = Tokenizer::open(file.path());
+  const Tokenizer found = Tokenizer::open(directory.path());
+  for (const std::string text : {"Once upon a time there was", "", " \n\xC3\xA4 123", "<s> said"}) {
+    const EncodeOptions options{.add_special = true, .parse_special = true};
+    EXPECT_EQ(found.encode(text, options), expected.encode(text, options)) << text;
+  }
+  EXPECT_EQ(found.bos(), expected.bos());
+  EXPECT_EQ(found.eos(), expected.eos());
+  EXPECT_TRUE(found.adds_bos());
+}
+
+TEST(HuggingFace, DataMayLieAtAnyAddress) {
+  const GgufBuilder twin = tiny_model({"qwen3", HfForm::kPackedMultiply, false});
+  HfFiles files = files_of(twin, HfForm::kPackedMultiply);
+  const std::vector<float> expected = logits_of(HfDirectory(files).path());
+  std::string& whole = files["model.safetensors"];
+  std::uint64_t n_bytes = 0;
+  std::memcpy(&n_bytes, whole.data(), sizeof n_bytes);
+  whole.insert(8 + n_bytes, 3, ' ');
+  n_bytes += 3;
+  std::memcpy(whole.data(), &n_bytes, sizeof n_bytes);
+  EXPECT_EQ(logits_of(HfDirectory(files).path()), expected);
+}
+
+TEST(HuggingFace, InspectSaysWhatItIs) {
+  const HfDirectory directory(files_of(tiny_model({"bitnet-b1.58", HfForm::kPackedMultiply}), HfForm::kPackedMultiply));
+  const ModelSummary summary = inspect(directory.path());
+  EXPECT_EQ(summary.architecture, "bitnet-b1.58");
+  EXPECT_EQ(summary.path, directory.path());
+  EXPECT_EQ(summary.name, directory.path().filename());
+  EXPECT_EQ(summary.n_ternary_weights, 2u * (2 * 256 * 256 + 2 * 128 * 256 + 3 * 256 * 512));
+  std::uint64_t packed = 0;
+  for (const TensorSummary& tensor : summary.tensors) packed += tensor.type == "packed U8" ? tensor.file_bytes : 0;
+  EXPECT_EQ(packed, summary.n_ternary_weights / 4);
+}
+
+TEST(HuggingFace, FingerprintFollowsEveryFile) {
+  HfFiles files = files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide);
+  const std::uint64_t first = Model::open(HfDirectory(files).path())->fingerprint();
+  EXPECT_EQ(Model::open(HfDirectory(files).path())->fingerprint(), first);
+  files["config.json"] = test::with_member(files["config.json"], "rope_theta", "20000");
+  EXPECT_NE(Model::open(HfDirectory(files).path())->fingerprint(), first);
+}
+
+TEST(HuggingFace, ChatTemplateAndStopsComeFromTheirFiles) {
+  HfFiles files = files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide);
+  files["tokenizer_config.json"] =
+      R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>",
+          "chat_template": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "<{{ messages[0].content }}>"}]})";
+  files["generation_config.json"] = R"({"eos_token_id": [1, 40, 41], "temperature": 0.7, "top_k": 30})";
+  {
+    const auto model = Model::open(HfDirectory(files).path());
+    EXPECT_EQ(chat_template(*model)->render(kMessages), "<hi>");
+    EXPECT_EQ(model->tokenizer().eos(), 1);
+    EXPECT_TRUE(model->tokenizer().is_stop(40));
+    EXPECT_TRUE(model->tokenizer().is_stop(41));
+    EXPECT_FALSE(model->tokenizer().is_stop(42));
+  }
+  files["chat_template.jinja"] = "[{{ messages[0].content }}]";
+  EXPECT_EQ(chat_template(*Model::open(HfDirectory(files).path()))->render(kMessages), "[hi]");
+}
+
+TEST(HuggingFace, TiedHeadIgnoresTheOneInTheFile) {
+  const GgufBuilder own = tiny_model({"llama", HfForm::kPackedDivide, false});
+  HfFiles files = files_of(own, HfForm::kPackedDivide);
+  files["config.json"] = test::with_member(files["config.json"], "tie_word_embeddings", "true");
+  EXPECT_TRUE(inspect(HfDirectory(files).path()).tied_embeddings);
+}
+
+/// The rows of a tensor of heads of 64, in the order of GGUF's architecture llama.
+std::vector<std::byte> neighbours_paired(const huggingface::StoredTensor& stored) {
+  constexpr std::size_t kHead = 64;
+  const std::size_t row_bytes = stored.data.size() / stored.shape[0];
+  std::vector<std::byte> rows(stored.data.size());
+  for (std::size_t row = 0; row < stored.shape[0]; ++row) {
+    const std::size_t i = row % kHead % (kHead / 2), half = row % kHead / (kHead / 2);
+    const std::size_t to = row / kHead * kHead + 2 * i + half;
+    std::copy_n(stored.data.begin() + static_cast<std::ptrdiff_t>(row * row_bytes), row_bytes,
+                rows.begin() + static_cast<std::ptrdiff_t>(to * row_bytes));
+  }
+  return rows;
+}
+
+TEST(HuggingFace, ModulesOfTheConfigStayInFloat) {
+  GgufBuilder twin = tiny_model({"llama", HfForm::kExactBf16});
+  HfFiles files = files_of(twin, HfForm::kExactBf16);
+  files["config.json"] = test::with_member(files["config.json"], "quantization_config",
+                                           R"({"quant_method": "bitnet", "linear_class": "autobitlinear",
+                                               "quantization_mode": "online", "modules_to_not_convert": ["self_attn", "mlp"]})");
+  const auto file = std::as_bytes(std::span(files["model.safetensors"]));
+  Arena arena;
+  for (const huggingface::StoredTensor& stored : huggingface::parse_safetensors(file, "twin", arena)) {
+    for (const auto& [here, gguf] : {std::pair{"q_proj", "attn_q"}, {"k_proj", "attn_k"}}) {
+      if (stored.name.find(here) == std::string_view::npos) continue;
+      auto& tensor = find_tensor(twin, std::string("blk.") + stored.name[13] + "." + gguf + ".weight");
+      tensor.data = neighbours_paired(stored);
+    }
+  }
+  for (GgufBuilder::Tensor& tensor : twin.tensors) {
+    if (tensor.type != 36) continue;
+    const bool reordered = tensor.data.size() == 2 * tensor.dims[0] * tensor.dims[1];
+    tensor.data = reordered ? tensor.data : floats_of(tensor);
+    tensor.type = 30;
+  }
+  std::uint64_t offset = 0;
+  for (GgufBuilder::Tensor& tensor : twin.tensors) {
+    tensor.offset = offset;
+    offset += (tensor.data.size() + 31) / 32 * 32;
+  }
+  EXPECT_EQ(logits_of(HfDirectory(files).path()), logits_of(ModelFile(twin.build()).path()));
+}
+
+// --- refusals ---------------------------------------------------------------------------------------------------
+
+struct Broken {
+  const char* name;
+  std::function<void(HfFiles&)> damage;
+  ErrorKind kind;
+  const char* named;
+};
+
+auto set_config(const char* path, const char* value) {
+  return [=](HfFiles& files) { files["config.json"] = test::with_member(files["config.json"], path, value); };
+}
+
+const Broken kBroken[] = {
+    {"NoConfig", [](HfFiles& f) { f.erase("config.json"); }, ErrorKind::kIo, "config.json: is missing"},
+    {"NoTensors", [](HfFiles& f) { f.erase("model.safetensors"); }, ErrorKind::kUnsupported,
+     "expected model.safetensors or model.safetensors.index.json in this directory"},
+    {"NoTokenizer", [](HfFiles& f) { f.erase("tokenizer.json"); }, ErrorKind::kBadFile, "tokenizer.ggml.model"},
+    {"NoJson", [](HfFiles& f) { f["config.json"] = "{\"a\": }"; }, ErrorKind::kBadFile, "mistake at byte 7"},
+    {"KeyTwice", [](HfFiles& f) { f["config.json"] = R"({"a": 1, "a": 2})"; }, ErrorKind::kBadFile,
+     "duplicate key 'a'"},
+    {"UnknownClass", set_config("architectures", R"(["MambaForCausalLM"])"), ErrorKind::kUnsupported,
+     "key architectures[0]: expected one of BitNetForCausalLM"},
+    {"NoClass", set_config("architectures", ""), ErrorKind::kUnsupported, "key architectures: expected one of"},
+    {"NoWidth", set_config("hidden_size", ""), ErrorKind::kBadFile, "key hidden_size: expected an integer, found none"},
+    {"WidthIsText", set_config("hidden_size", "\"a\""), ErrorKind::kBadFile, "key hidden_size: expected an integer"},
+    {"OtherActivation", set_config("hidden_act", "\"gelu\""), ErrorKind::kUnsupported,
+     "key hidden_act: expected 'silu', found 'gelu'"},
+    {"OtherScaling", set_config("rope_scaling", R"({"rope_type": "longrope"})"), ErrorKind::kUnsupported,
+     "key rope_scaling.rope_type: expected one of default, linear, yarn, llama3, found 'longrope'"},
+    {"OtherQuantization", set_config("quantization_config/quant_method", "\"gptq\""), ErrorKind::kUnsupported,
+     "key quantization_config.quant_method: expected 'bitnet', found 'gptq'"},
+    {"OtherLinearClass", set_config("quantization_config/linear_class", "\"x\""), ErrorKind::kUnsupported,
+     "key quantization_config.linear_class: expected 'bitlinear' or 'autobitlinear', found 'x'"},
+    {"NormInside", set_config("quantization_config/use_rms_norm", "true"), ErrorKind::kUnsupported, "use_rms_norm"},
+    {"Bias", set_config("attention_bias", "true"), ErrorKind::kUnsupported, "key attention_bias"},
+    {"NoOwnHead", set_config("tie_word_embeddings", "false"), ErrorKind::kBadFile, "lm_head.weight is missing"},
+    {"FloatsWherePackedWasSaid",
+     [](HfFiles& f) {
+       f = files_of(tiny_model({"llama", HfForm::kExactBf16}), HfForm::kExactBf16);
+       set_config("quantization_config", R"({"quant_method": "bitnet"})")(f);
+     },
+     ErrorKind::kUnsupported, "expected dtype U8, as config.json says, found BF16"},
+    {"MastersWithoutAWord",
+     [](HfFiles& f) {
+       f = files_of(tiny_model({"llama", HfForm::kMastersBf16}), HfForm::kMastersBf16);
+       set_config("quantization_config", "")(f);
+     },
+     ErrorKind::kBadFile, "or a quantization_config in config.json"},
+    {"IndexLeadsOut",
+     [](HfFiles& f) {
+       f.erase("model.safetensors");
+       f["model.safetensors.index.json"] = R"({"weight_map": {"a": "../b.safetensors"}})";
+     },
+     ErrorKind::kBadFile, "key weight_map.a: expected the name of a file in the same directory"},
+    {"ShardMissing",
+     [](HfFiles& f) {
+       f = test::sharded(f);
+       f.erase("model-00002-of-00002.safetensors");
+     },
+     ErrorKind::kIo, "model-00002-of-00002.safetensors: is missing"},
+    {"TensorNotInItsShard",
+     [](HfFiles& f) {
+       f = test::sharded(f);
+       f["model-00002-of-00002.safetensors"] = f["model-00001-of-00002.safetensors"];
+     },
+     ErrorKind::kBadFile, "model-00002-of-00002.safetensors: tensor"},
+};
+
+class DirectoryBroken : public testing::TestWithParam<Broken> {};
+
+TEST_P(DirectoryBroken, IsRefusedInOneLine) {
+  HfFiles files = files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide);
+  GetParam().damage(files);
+  const HfDirectory directory(files);
+  expect_error(GetParam().kind, GetParam().named, [&] { static_cast<void>(Model::open(directory.path())); });
+  expect_error(GetParam().kind, directory.path().string(), [&] { static_cast<void>(Model::open(directory.path())); });
+}
+
+INSTANTIATE_TEST_SUITE_P(HuggingFace, DirectoryBroken, testing::ValuesIn(kBroken),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+}  // namespace
+}  // namespace tern

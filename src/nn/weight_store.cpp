@@ -28,8 +28,8 @@ std::string shape_text(const format::TensorInfo& tensor) {
 std::size_t largest_packed_bytes(const kernels::TernaryLayout& layout, const weights::TensorCodec& codec,
                                  std::size_t rows, std::size_t cols) {
   const std::size_t whole = weights::packed_bytes(layout, rows, cols);
-  if (codec.scale_elements == 0) return whole;
-  return std::max(whole, cols / codec.scale_elements * weights::packed_bytes(layout, rows, codec.scale_elements));
+  const std::size_t block_cols = codec.scale_cols(cols);
+  return std::max(whole, cols / block_cols * weights::packed_bytes(layout, rows, block_cols));
 }
 
 }  // namespace
@@ -121,8 +121,7 @@ std::vector<float> WeightStore::read_vector(const format::TensorInfo& tensor) co
 DenseMatrix WeightStore::map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec) {
   // Elements are aligned: mappings begin at a page, and the parser demands an alignment of 8 bytes or more.
   TERN_DCHECK(reinterpret_cast<std::uintptr_t>(tensor.data.data()) % alignof(float) == 0);
-  const std::size_t row_bytes = tensor.cols() / codec.block_elements * codec.block_bytes;
-  return {&codec, tensor.data.data(), row_bytes, tensor.rows(), tensor.cols()};
+  return {&codec, tensor.data.data(), codec.row_bytes(tensor.cols()), tensor.rows(), tensor.cols()};
 }
 
 void WeightStore::check_all_used() const {

@@ -27,7 +27,7 @@ struct ScaledRows {
         codec(c),
         rows(static_cast<std::size_t>(t.n_elements / t.cols())),
         cols(static_cast<std::size_t>(t.cols())),
-        block_cols(c.scale_elements == 0 ? cols : c.scale_elements),
+        block_cols(c.scale_cols(cols)),
         n_blocks(cols / block_cols),
         scales(whole() ? 1 : rows * n_blocks) {
     for (std::size_t row = 0; row < (whole() ? 1 : rows); ++row) {
@@ -67,27 +67,28 @@ void check_scales(const std::string& source, const ScaledRows& scaled) {
       if (!std::isfinite(scale) || scale < 0) refuse(row, b);
       zero = zero || scale == 0;
     }
-    if (!zero) continue;
+    if (!zero || !scaled.codec.has_zero) continue;
     if (const auto block = find_lost_block(scaled, row, codes)) refuse(row, *block);
   }
 }
 
-/// The one value that all scales share, those of all-zero blocks (0) left aside; nothing when there are two.
-std::optional<float> common_scale(std::span<const float> scales) {
-  float common = 0;
+/// The one value that all scales share; nothing when there are two. Where `has_zero`, a scale of 0 is that of weights
+/// which are all 0 (check_scales), and left aside.
+std::optional<float> common_scale(std::span<const float> scales, bool has_zero) {
+  float common = has_zero ? 0 : scales[0];
   for (const float scale : scales) {
-    if (scale == 0 || scale == common) continue;
-    if (common != 0) return std::nullopt;
+    if (scale == common || (has_zero && scale == 0)) continue;
+    if (common != 0 || !has_zero) return std::nullopt;
     common = scale;
   }
   return common;
 }
 
 /// One scale per row, if that is possible.  scales: (rows, n_blocks)
-std::optional<std::vector<float>> scales_by_row(std::span<const float> scales, std::size_t n_blocks) {
+std::optional<std::vector<float>> scales_by_row(std::span<const float> scales, std::size_t n_blocks, bool has_zero) {
   std::vector<float> by_row;
   for (std::size_t at = 0; at < scales.size(); at += n_blocks) {
-    const std::optional<float> common = common_scale(scales.subspan(at, n_blocks));
+    const std::optional<float> common = common_scale(scales.subspan(at, n_blocks), has_zero);
     if (!common) return std::nullopt;
     by_row.push_back(*common);
   }
@@ -117,8 +118,9 @@ ScalePlan plan_scales(const std::string& source, const format::TensorInfo& tenso
   }
   const ScaledRows scaled(tensor, codec);
   check_scales(source, scaled);
-  if (const auto common = common_scale(scaled.scales)) return {ScaleKind::kTensor, scaled.cols, 1, {*common}};
-  if (auto by_row = scales_by_row(scaled.scales, scaled.n_blocks)) {
+  if (const auto common = common_scale(scaled.scales, codec.has_zero))
+    return {ScaleKind::kTensor, scaled.cols, 1, {*common}};
+  if (auto by_row = scales_by_row(scaled.scales, scaled.n_blocks, codec.has_zero)) {
     return {ScaleKind::kRow, scaled.cols, 1, std::move(*by_row)};
   }
   return {ScaleKind::kBlock, scaled.block_cols, scaled.n_blocks, transpose(scaled.scales, scaled.n_blocks)};

@@ -46,7 +46,7 @@ struct TernaryMatrix {
 };
 
 /// Reads and checks all scales of a tensor. Of scales that are all equal only one is kept; where a block holds only
-/// zeros its scale may be 0 and does not count.
+/// zeros its scale may be 0 and does not count; where a type has no zeros, a scale of 0 is one like others.
 ///
 /// Cost      touches every page of the tensor when it has scales per block
 /// Errors    Error(kBadFile): a scale that is not finite or not positive; Error(kUnsupported): more columns than a

@@ -1,9 +1,12 @@
-// make_random_model ARCHITECTURE TYPE OUT.gguf [SHAPE]: writes a model with random weights, for trying a command by
-// hand or for measuring speed: with the shape of a published model it takes that model's memory and time.
+// make_random_model ARCHITECTURE TYPE OUT.gguf [SHAPE [SCALES [EMBEDDING]]]: writes a model with random weights, for
+// trying a command by hand or for measuring speed: with the shape of a published model it takes that model's memory and
+// time. SCALES "blocks" gives every block of TYPE, or every row, a scale of its own. EMBEDDING is the type of embedding
+// and head.
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tests/support/tiny_model.h"
 
@@ -25,17 +28,27 @@ void set_shape(TinyModelOptions& o, const std::string& shape) {
   }
 }
 
+TinyModelOptions parse_options(const std::vector<std::string>& args) {
+  TinyModelOptions options{.architecture = args[0], .type = args[1]};
+  if (args.size() > 3) set_shape(options, args[3]);
+  if (args.size() > 4 && args[4] != "one" && args[4] != "blocks") throw std::runtime_error("unknown scales " + args[4]);
+  options.one_scale = args.size() <= 4 || args[4] == "one";
+  if (args.size() > 5) options.embedding_type = args[5];
+  options.zeros = options.type != "Q1_0" && options.embedding_type != "Q1_0";
+  return options;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4 && argc != 5) {
-    std::fputs("usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large]\n", stderr);
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  if (args.size() < 3 || args.size() > 6) {
+    std::fputs("usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large [one|blocks [EMBEDDING TYPE]]]\n",
+               stderr);
     return 2;
   }
   try {
-    TinyModelOptions options{.architecture = argv[1], .type = argv[2]};
-    set_shape(options, argc == 5 ? argv[4] : "tiny");
-    tern::test::write_file(argv[3], tern::test::make_tiny_model(options).build());
+    tern::test::write_file(args[2], tern::test::make_tiny_model(parse_options(args)).build());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "make_random_model: %s\n", error.what());
     return 1;

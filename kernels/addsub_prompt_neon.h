@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "kernels/layout_rows64.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -282,13 +283,19 @@ inline void prefetch_pass(const std::uint8_t* codes) {
   }
 }
 
-/// Sums `n_blocks` row blocks over all columns for one token block. weights: the first of the blocks.
+/// Packed weights of some row blocks.
+struct PanelCodes {
+  const std::uint8_t* first;
+  std::size_t stride;  // bytes from one row block to the next
+  std::size_t n_blocks;
+};
+
+/// Sums row blocks over all columns for one token block.
 template <class Sums>
-void sum_panel(const std::uint8_t* weights, const std::uint8_t* token_block, std::size_t cols, std::size_t n_blocks,
-               const Panel& panel) {
+void sum_panel(const PanelCodes& weights, const std::uint8_t* token_block, std::size_t cols, const Panel& panel) {
   const auto* columns = reinterpret_cast<const std::int16_t*>(token_block);
   const std::uint8_t* spill = token_block + columns_bytes(cols);
-  std::memset(panel.wide, 0, n_blocks * rows64::kRows * Sums::kSize * sizeof *panel.wide);
+  std::memset(panel.wide, 0, weights.n_blocks * rows64::kRows * Sums::kSize * sizeof *panel.wide);
   PassMode mode = {.start = true, .spill = false};
   for (std::size_t s = 0; s < n_passes(cols); ++s) {
     for (std::size_t g = 0; g < kPassGroups; ++g) {
@@ -296,9 +303,9 @@ void sum_panel(const std::uint8_t* weights, const std::uint8_t* token_block, std
                           panel.tables + g * Sums::kTableBytes);
     }
     mode.spill = spill[s] != 0;
-    const std::uint8_t* codes = weights + s * kPassGroups * rows64::kRows;
-    for (std::size_t b = 0; b < n_blocks; ++b, codes += rows64::block_bytes(cols)) {
-      prefetch_pass(codes + 2 * rows64::block_bytes(cols));
+    const std::uint8_t* codes = weights.first + s * kPassGroups * rows64::kRows;
+    for (std::size_t b = 0; b < weights.n_blocks; ++b, codes += weights.stride) {
+      prefetch_pass(codes + 2 * weights.stride);
       find_entries<Sums>(codes, panel.offsets);
       add_pass<Sums>(panel, b, mode);
     }
@@ -347,16 +354,18 @@ void give_sums(const std::int32_t* wide, const Part& part, const SumSink& sink) 
 }
 
 /// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
-Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kPanelRows, kTokens}; }
+Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kPanelRows, kTokens, kPanelRows}; }
 
 /// Multiplies a panel of rows with one token block.
 template <class Sums>
 void multiply_panel(const TernaryProduct& p, const Part& part) {
   const Panel panel = panel_in(p.scratch);
-  const std::uint8_t* weights = p.weights + part.row / rows64::kRows * rows64::block_bytes(p.cols);
+  const std::size_t block_bytes = rows64::block_bytes(p.cols);
+  const PanelCodes weights = {.first = weights_at(p, part.row / rows64::kRows, block_bytes),
+                              .stride = p.n_col_blocks * block_bytes,
+                              .n_blocks = (part.n_rows + rows64::kRows - 1) / rows64::kRows};
   const std::uint8_t* token_block = p.operand + part.token / kTokens * token_block_bytes(p.cols);
-  const std::size_t n_blocks = (part.n_rows + rows64::kRows - 1) / rows64::kRows;
-  sum_panel<Sums>(weights, token_block, p.cols, n_blocks, panel);
+  sum_panel<Sums>(weights, token_block, p.cols, panel);
   give_sums<Sums>(panel.wide, part, p.sink);
 }
 

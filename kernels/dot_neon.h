@@ -9,6 +9,7 @@
 #include <arm_neon.h>
 
 #include "kernels/dot_neon_operand.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -97,11 +98,13 @@ void multiply_block(const std::uint8_t* weights, const std::uint8_t* token, std:
 std::size_t no_scratch(std::size_t /*cols*/) { return 0; }
 
 /// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
-Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * tile16x4::kRows, n_tokens}; }
+Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) {
+  return {4 * tile16x4::kRows, n_tokens, tile16x4::kRows};
+}
 
 void multiply_tokens(const TernaryProduct& p) {
   for (std::size_t r = p.row_begin; r < p.row_end; r += tile16x4::kRows) {
-    const std::uint8_t* weights = p.weights + r / tile16x4::kRows * tile16x4::block_bytes(p.cols);
+    const std::uint8_t* weights = weights_at(p, r / tile16x4::kRows, tile16x4::block_bytes(p.cols));
     const std::size_t n_rows = p.row_end - r < tile16x4::kRows ? p.row_end - r : tile16x4::kRows;
     for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       alignas(64) std::int32_t sums[tile16x4::kRows];
@@ -135,7 +138,7 @@ inline UnpackedCodes unpack(uint8x16_t bytes) {
 inline int8x16_t load(const std::uint8_t* p) { return vreinterpretq_s8_u8(vld1q_u8(p)); }
 
 /// Tokens stay together: a tile is unpacked once for all of them.
-Grain prompt_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {tile16x4::kRows, n_tokens}; }
+Grain prompt_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {tile16x4::kRows, n_tokens, tile16x4::kRows}; }
 
 /// Multiplies the unpacked tile in p.scratch, which begins at row r, with all tokens.
 template <class MicroTile>
@@ -157,7 +160,7 @@ void multiply_tile(const TernaryProduct& p, std::size_t r) {
 template <class MicroTile>
 void multiply_prompt(const TernaryProduct& p) {
   for (std::size_t r = p.row_begin; r < p.row_end; r += tile16x4::kTileRows) {
-    const std::uint8_t* block = p.weights + r / tile16x4::kRows * tile16x4::block_bytes(p.cols);
+    const std::uint8_t* block = weights_at(p, r / tile16x4::kRows, tile16x4::block_bytes(p.cols));
     const std::size_t tile = r % tile16x4::kRows / tile16x4::kTileRows;
     MicroTile::unpack(block + tile * tile16x4::kTileBytes, p.cols, p.scratch);
     multiply_tile<MicroTile>(p, r);

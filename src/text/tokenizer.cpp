@@ -21,7 +21,9 @@ constexpr std::size_t kMaxTextBytes = std::numeric_limits<std::uint32_t>::max() 
 
 /// Tensors are of no interest here: every type is accepted and takes no bytes.
 format::TensorSize ignore_tensor(std::uint32_t /*type*/, std::uint64_t /*cols*/, std::uint64_t /*n_elements*/) {
-  return {0, {}};
+  format::TensorSize size;
+  size.bytes = 0;
+  return size;
 }
 
 }  // namespace

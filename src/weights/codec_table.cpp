@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -62,6 +63,17 @@ std::optional<std::uint64_t> bytes_of(const TensorCodec& codec, std::uint64_t ro
 }
 
 }  // namespace
+
+void TensorCodec::read_row(const std::byte* tensor, std::size_t n_elements, std::size_t row, std::size_t cols,
+                           float* values) const {
+  if (!is_ternary()) return decode_row(tensor + row * row_bytes(cols), cols, values);
+  const std::size_t n = scale_cols(cols);
+  std::vector<std::uint8_t> codes(cols);
+  std::vector<float> scales(cols / n);
+  unpack_row(tensor, row, cols, codes.data());
+  read_scales(tensor, n_elements, row, cols, scales.data());
+  for (std::size_t c = 0; c < cols; ++c) values[c] = static_cast<float>(codes[c] - 1) * scales[c / n];
+}
 
 std::span<const TensorCodec* const> all_codecs() noexcept { return kCodecs; }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/check.h"
+#include "src/base/half.h"
 #include "src/base/printable.h"
 
 namespace tern::weights {
@@ -140,6 +141,14 @@ TernaryMatrix make_ternary_matrix(const kernels::TernaryLayout& layout, std::siz
                                   ScalePlan plan, std::span<std::uint8_t> memory) {
   const std::size_t bytes = packed_bytes(layout, rows, cols, plan);
   TERN_DCHECK(memory.size() >= bytes);
+  std::vector<std::uint16_t> block_scales;
+  if (plan.kind == ScaleKind::kBlock) {
+    for (const float scale : plan.scales) {
+      block_scales.push_back(f32_to_f16(scale));
+      TERN_DCHECK(f16_to_f32(block_scales.back()) == scale);
+    }
+    plan.scales.clear();
+  }
   return {.layout = &layout,
           .rows = rows,
           .cols = cols,
@@ -147,7 +156,8 @@ TernaryMatrix make_ternary_matrix(const kernels::TernaryLayout& layout, std::siz
           .block_cols = plan.block_cols,
           .n_col_blocks = plan.n_col_blocks,
           .weights = memory.first(bytes),
-          .scales = std::move(plan.scales)};
+          .scales = std::move(plan.scales),
+          .block_scales = std::move(block_scales)};
 }
 
 std::size_t pack_scratch_bytes(const TernaryMatrix& matrix) noexcept { return matrix.layout->row_block * matrix.cols; }
@@ -158,7 +168,6 @@ std::optional<std::size_t> pack_rows(const format::TensorInfo& tensor, const Ten
   const kernels::TernaryLayout& layout = *matrix.layout;
   TERN_DCHECK(row_begin % layout.row_block == 0 && row_end <= matrix.rows);
   TERN_DCHECK(scratch.size() >= pack_scratch_bytes(matrix));
-  const std::size_t block_bytes = layout.block_bytes(matrix.block_cols);
   std::uint8_t* codes = scratch.data();  // (row_block, cols)
   for (std::size_t row = row_begin; row < row_end; row += layout.row_block) {
     const std::size_t n_rows = std::min(layout.row_block, row_end - row);
@@ -167,7 +176,7 @@ std::optional<std::size_t> pack_rows(const format::TensorInfo& tensor, const Ten
     }
     for (std::size_t b = 0; b < matrix.n_col_blocks; ++b) {
       layout.pack(codes + b * matrix.block_cols, matrix.cols, n_rows, matrix.block_cols,
-                  matrix.col_block(b) + row / layout.row_block * block_bytes);
+                  matrix.block(row / layout.row_block, b));
     }
   }
   return std::nullopt;

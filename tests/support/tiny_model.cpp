@@ -41,7 +41,7 @@ class TensorMaker {
 
   /// (rows, cols) F16, or ternary.
   void embedding(const std::string& name, std::size_t rows, std::size_t cols) {
-    if (options_.embedding_type != "F16") return add_ternary(name, options_.embedding_type, rows, cols, 0.25f);
+    if (!options_.embedding_type.empty()) return add_ternary(name, options_.embedding_type, rows, cols, 0.25f);
     std::vector<std::uint16_t> values(rows * cols);
     for (std::uint16_t& value : values) value = f32_to_f16(0.25f * uniform(random_));
     model_.add_tensor(name + ".weight", 1, {cols, rows}, values);

@@ -15,7 +15,7 @@ namespace tern::test {
 struct TinyModelOptions {
   std::string architecture = "bitnet-b1.58";  ///< bitnet, bitnet-b1.58, llama or qwen3
   std::string type = "TQ2_0";                 ///< of the linear layers: F16, or one of pack_ternary.h
-  std::string embedding_type = "F16";         ///< of embedding and head: the same
+  std::string embedding_type = {};            ///< of embedding and head: the same; empty: F16 that is not ternary
   std::uint64_t seed = 1;
   bool one_scale = true;       ///< a scale for each tensor; false: one for each block or row, as the type has them
   std::size_t scale_cols = 0;  ///< columns of such a block, a multiple of the type's; 0: as the type has them

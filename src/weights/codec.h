@@ -43,8 +43,8 @@ struct TensorCodec {
   void (*decode_row)(const std::byte* row, std::size_t cols, float* values) = nullptr;
 
   [[nodiscard]] bool is_ternary() const noexcept { return unpack_row != nullptr; }
-  /// Decodes one row of a tensor of any type to f32.  values: (cols)
-  /// Exact     but for a ternary scale that is not finite, and codes that are not ternary, which become what they say
+  /// Decodes one row of a tensor of any type to f32, exactly; a code of 3, which is not ternary, counts as +2.
+  /// values: (cols)
   void read_row(const std::byte* tensor, std::size_t n_elements, std::size_t row, std::size_t cols,
                 float* values) const;
   /// Columns of a row that share a scale.

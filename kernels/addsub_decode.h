@@ -11,6 +11,7 @@
 #include "kernels/addsub_tables.h"
 #include "kernels/block_ahead.h"
 #include "kernels/layout_rows64.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -166,15 +167,15 @@ void multiply_block(const Groups& block, std::int32_t* sums) {
 std::size_t decode_scratch_bytes(std::size_t /*cols*/) { return 0; }
 
 /// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
-Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * rows64::kRows, n_tokens}; }
+Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * rows64::kRows, n_tokens, rows64::kRows}; }
 
 template <class V>
 void decode_multiply(const TernaryProduct& p) {
   const std::size_t n_groups = rows64::n_groups(p.cols);
   for (std::size_t r = p.row_begin; r < p.row_end; r += rows64::kRows) {
     const std::size_t block_bytes = rows64::block_bytes(p.cols);
-    const std::uint8_t* weights = p.weights + r / rows64::kRows * block_bytes;
-    BlockAhead ahead(weights + block_bytes, block_bytes);
+    const std::uint8_t* weights = weights_at(p, r / rows64::kRows, block_bytes);
+    BlockAhead ahead(weights - p.col_block * block_bytes, p.n_col_blocks * block_bytes, p.col_block, p.n_col_blocks);
     const std::size_t n_rows = p.row_end - r < rows64::kRows ? p.row_end - r : rows64::kRows;
     for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       alignas(64) std::int32_t sums[rows64::kRows];

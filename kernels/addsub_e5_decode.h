@@ -8,6 +8,7 @@
 // cache. Tokens take turns chunk by chunk, so that weights are read from memory once.
 
 #include "kernels/addsub_e5_tables.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -213,14 +214,16 @@ struct Part {
 void multiply_part(const TernaryProduct& p, const Part& part, Scratch& scratch) {
   const std::size_t n_groups = e5::n_groups(p.cols);
   const std::size_t block_bytes = e5::block_bytes(p.cols);
+  const std::size_t stride = p.n_col_blocks * block_bytes;
+  const bool last_cols = p.col_block + 1 == p.n_col_blocks;
   const std::size_t step = (even_share(n_groups, kRunGroups) + kChunkGroups - 1) / kChunkGroups * kChunkGroups;
   for (std::size_t group = 0; group < n_groups; group += step) {
     const bool last = n_groups - group <= step;
-    const Run run = {.weights = p.weights + part.block * block_bytes + group * e5::kRows,
+    const Run run = {.weights = weights_at(p, part.block, block_bytes) + group * e5::kRows,
                      .n_groups = last ? n_groups - group : step,
                      .n_blocks = part.n_blocks,
-                     .block_bytes = block_bytes,
-                     .jump_bytes = last ? (part.n_blocks - 1) * block_bytes : 0,
+                     .block_bytes = stride,
+                     .jump_bytes = last && last_cols ? (part.n_blocks - 1) * stride : 0,
                      .values = p.operand + (part.token * n_groups + group) * kGroupBytes,
                      .n_tokens = part.n_tokens,
                      .token_bytes = n_groups * kGroupBytes};
@@ -255,7 +258,9 @@ void prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::
 std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
 
 /// A thread's whole share, so that its streams are long.
-Grain grain(std::size_t n_tokens, std::size_t /*cols*/) { return {8 * kBlocks * e5::kRows, n_tokens}; }
+Grain grain(std::size_t n_tokens, std::size_t /*cols*/) {
+  return {8 * kBlocks * e5::kRows, n_tokens, kBlocks * e5::kRows};
+}
 
 void multiply(const TernaryProduct& p) {
   auto& scratch = *reinterpret_cast<Scratch*>(p.scratch);

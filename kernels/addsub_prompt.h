@@ -37,6 +37,7 @@
 #include <cstring>
 
 #include "kernels/addsub_prompt_operand.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -223,17 +224,23 @@ void add_panel_pass(const std::uint8_t* codes, std::size_t block_bytes, bool sta
   }
 }
 
-/// Sums a panel over all columns for one token block. codes: the first of its row blocks.
+/// Packed weights, from the first row block of a panel on.
+struct PanelCodes {
+  const std::uint8_t* first;
+  std::size_t stride;  // bytes from one row block to the next
+};
+
+/// Sums a panel over all columns for one token block.
 template <class L, class Codes>
-void sum_panel(const std::uint8_t* codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel) {
+void sum_panel(PanelCodes codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel) {
   const auto* columns = reinterpret_cast<const std::int16_t*>(token_block);
   const std::uint8_t* spill = token_block + columns_bytes<Codes>(cols);
-  for (std::size_t s = 0; s < Codes::n_passes(cols); ++s, codes += Codes::kPassBytes) {
+  for (std::size_t s = 0; s < Codes::n_passes(cols); ++s, codes.first += Codes::kPassBytes) {
     for (std::size_t i = 0; i < Codes::kPassQuads; ++i) {
       make_patterns<L>(columns, Codes::quad(cols, s, i), panel.tables + i * kPatternsBytes);
     }
     if (spill[s] != 0) spill_sums<L>(panel);
-    add_panel_pass<L, Codes>(codes, Codes::block_bytes(cols), s == 0 || spill[s] != 0, panel);
+    add_panel_pass<L, Codes>(codes.first, codes.stride, s == 0 || spill[s] != 0, panel);
   }
 }
 
@@ -262,9 +269,9 @@ void give_sums(const Panel& panel, const Piece& piece, const SumSink& sink) {
 }
 
 /// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
-Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kMaxPanelRows, kTokens}; }
+Grain prompt_grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) { return {kMaxPanelRows, kTokens, kMaxPanelRows}; }
 
-using SumPanel = void (*)(const std::uint8_t* codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel);
+using SumPanel = void (*)(PanelCodes codes, const std::uint8_t* token_block, std::size_t cols, Panel& panel);
 
 /// sum_panel() with vectors that are no longer than `n_tokens` need.
 template <class L, class Codes>
@@ -288,7 +295,8 @@ void prompt_multiply(const TernaryProduct& p) {
                            .n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens};
       const SumPanel sum = sum_panel_of<L, Codes>(piece.n_tokens);
       Panel panel = panel_in(p.scratch, piece.n_rows);
-      sum(p.weights + row / kRows * Codes::block_bytes(p.cols),
+      const std::size_t block_bytes = Codes::block_bytes(p.cols);
+      sum({weights_at(p, row / kRows, block_bytes), p.n_col_blocks * block_bytes},
           p.operand + t / kTokens * token_block_bytes<Codes>(p.cols), p.cols, panel);
       give_sums<L>(panel, piece, p.sink);
     }

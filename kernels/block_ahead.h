@@ -9,15 +9,19 @@
 namespace tern::kernels {
 namespace {
 
-/// Fetches the next block into the second cache while this one is computed. It is read as several runs side by side:
-/// the memory delivers them sooner than one.
+/// Fetches a block into the second cache while another one is computed: the next, or one of those that follow where
+/// they are short. It is read as several runs side by side: the memory delivers them sooner than one.
 class BlockAhead {
  public:
   static constexpr std::size_t kLineBytes = 64;
   static constexpr std::size_t kRuns = 8;
+  static constexpr std::size_t kLeastAhead = 16 * 1024;  // bytes
 
-  BlockAhead(const std::uint8_t* block, std::size_t bytes)
-      : next_(block), run_bytes_(bytes / kRuns / kLineBytes * kLineBytes) {}
+  /// block: of rows, of which part `part` of `n_parts` is computed
+  BlockAhead(const std::uint8_t* block, std::size_t bytes, std::size_t part = 0, std::size_t n_parts = 1)
+      : run_bytes_((bytes / kLineBytes + kRuns - 1) / kRuns * kLineBytes) {
+    next_ = block + (kLeastAhead + bytes - 1) / bytes * bytes + run_bytes_ * part / n_parts / kLineBytes * kLineBytes;
+  }
 
   /// The next line of every run. What lies behind the weights may be asked for, too: a prefetch does no harm.
   void fetch() {

@@ -9,6 +9,7 @@
 #include "kernels/dot_amx_outbox.h"
 #include "kernels/dot_amx_tiles.h"
 #include "kernels/ternary_kernels.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -69,7 +70,7 @@ TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
 }
 
 const std::uint8_t* block_at(const TernaryProduct& p, std::size_t row) {
-  return p.weights + row / e5::kRows * e5::block_bytes(p.cols);
+  return weights_at(p, row / e5::kRows, e5::block_bytes(p.cols));
 }
 
 /// While a strip is multiplied, half of a block is fetched: the one that comes half a block later.
@@ -187,7 +188,7 @@ amx::TileLines lines_for(std::size_t n_tokens) {
 
 Grain grain(std::size_t n_tokens, std::size_t cols) {
   const std::size_t block = block_tokens(cols);
-  return {4 * e5::kRows, n_tokens < block ? n_tokens : block};
+  return {4 * e5::kRows, n_tokens < block ? n_tokens : block, kRunRows};
 }
 
 void multiply(const TernaryProduct& product) {

@@ -11,6 +11,7 @@
 #include "kernels/dot_amx_decode.h"
 #include "kernels/dot_amx_operand.h"
 #include "kernels/dot_amx_outbox.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -47,7 +48,7 @@ struct Few {
   std::size_t turn_tokens = (kTokenTiles * kTileTokens + e5::n_spans(p.cols) - 1) / e5::n_spans(p.cols);
 
   [[nodiscard]] const std::uint8_t* block_at(std::size_t row) const {
-    return p.weights + row / e5::kRows * block_bytes;
+    return weights_at(p, row / e5::kRows, block_bytes);
   }
   [[nodiscard]] StripSpan span_at(std::size_t row, std::size_t half, std::size_t col) const {
     const std::size_t n_steps = row < p.row_end ? e5::span_groups(p.cols - col) / e5::kGroupsTogether : 0;
@@ -103,7 +104,7 @@ struct Few {
   void multiply() {
     decode(span_at(p.row_begin, 0, 0), 0);
     for (std::size_t row = p.row_begin; row < p.row_end; row += e5::kRows) {
-      BlockAhead ahead(block_at(row + e5::kRows), block_bytes);
+      BlockAhead ahead(block_at(row), block_bytes);
       std::int32_t* sums = scratch.sums[row / e5::kRows % 2];
       if constexpr (kStrips == 2) {
         multiply_pair(row, ahead, sums);

@@ -29,7 +29,7 @@ struct DecodeTile : PackedStrip<Tile16x4Columns, 1> {
   template <std::size_t kN>
   static void add(const std::uint8_t* weights, const std::uint8_t* x, std::size_t cols, std::int32_t* sums) {
     const std::size_t n_steps = tile16x4::n_steps(cols);
-    BlockAhead ahead(weights + n_steps * kStepBytes, n_steps * kStepBytes);
+    BlockAhead ahead(weights, n_steps * kStepBytes);
     for (std::size_t s = 0; s < n_steps; s += Sums::kMaxSteps) {
       const std::size_t n = n_steps - s < Sums::kMaxSteps ? n_steps - s : Sums::kMaxSteps;
       for (std::size_t i = 0; i < tile16x4::kTiles; ++i) {

@@ -25,6 +25,7 @@
 //     };
 
 #include "kernels/dot_operand.h"
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -110,7 +111,7 @@ struct DotRoutine {
 
   /// Chunk by chunk, so that weights are read from memory in order, and by all strips while they are near.
   static void add_chunks(const TernaryProduct& p, const Piece& piece, std::int32_t* sums) {
-    const std::uint8_t* block = p.weights + piece.row / kBlockRows * Tile::Columns::block_bytes(p.cols);
+    const std::uint8_t* block = weights_at(p, piece.row / kBlockRows, Tile::Columns::block_bytes(p.cols));
     for (std::size_t c = 0; c < p.cols; c += Tile::kChunkCols) {
       const std::size_t cols = p.cols - c < Tile::kChunkCols ? p.cols - c : Tile::kChunkCols;
       const std::uint8_t* chunk = block + Tile::Columns::block_bytes(c);
@@ -147,7 +148,7 @@ struct DotRoutine {
 
   /// Rows: few tokens leave so little work that threads share it out in longer pieces.
   static Grain grain(std::size_t /*n_tokens*/, std::size_t /*cols*/) {
-    return {Tile::kGroupTokens < 64 ? 4 * kBlockRows : kBlockRows, Tile::kGroupTokens};
+    return {Tile::kGroupTokens < 64 ? 4 * kBlockRows : kBlockRows, Tile::kGroupTokens, kBlockRows};
   }
 
   static constexpr TernaryRoutine kTable = {.operand_bytes = Operand::bytes,

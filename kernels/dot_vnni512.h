@@ -159,7 +159,7 @@ struct BatchTile : PackedStrip<typename Decoder::Columns, 8> {
     constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 1;
     constexpr std::size_t kCols = kSpans * Decoder::kSpanCols;
     const std::size_t block_bytes = Decoder::Columns::block_bytes(cols);
-    BlockAhead ahead(weights + block_bytes, block_bytes);
+    BlockAhead ahead(weights, block_bytes);
     for (std::size_t begin = 0; begin < cols; begin += kCols) {
       const std::size_t n = cols - begin < kCols ? cols - begin : kCols;
       for (std::size_t first = 0; first < kBlockTiles; first += Sums::kTiles) {

@@ -121,6 +121,20 @@ inline Group<Isa> load(const Element* p, Tail tail, Element padding = 0) {
   return load<Isa>(padded, Whole{});
 }
 
+/// Integers as floats, to nearest even.
+template <typename Isa>
+inline Group<Isa> load_ints(const std::int32_t* p, Whole) {
+  using Ints = Register<Isa, std::int32_t>;
+  return make_group<Isa>([&](std::size_t k) { return xsimd::to_float(Ints::load_unaligned(p + k * Ints::size)); });
+}
+
+template <typename Isa>
+inline Group<Isa> load_ints(const std::int32_t* p, Tail tail) {
+  std::int32_t padded[kLanes] = {};
+  for (std::size_t i = 0; i < tail.n; ++i) padded[i] = p[i];
+  return load_ints<Isa>(padded, Whole{});
+}
+
 template <typename Isa>
 inline void store(float* p, Whole, const Group<Isa>& group) {
   [&]<std::size_t... k>(std::index_sequence<k...>) { (group.r[k].store_unaligned(p + k * Register<Isa>::size), ...); }

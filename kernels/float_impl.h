@@ -77,10 +77,19 @@ struct FloatImpl {
   }
 
   static void scale_sums_by_row(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales,
-                                bool accumulate, float* y) {
+                                float* y) {
     const DoubleLanes factor = broadcast<Isa>(scale);
+    for_each_group(n, [&](std::size_t i, auto part) {
+      const auto factors = factor * load_double<Isa>(row_scales + i, part);
+      store(y + i, part, Isa::narrow(load_double<Isa>(sums + i, part) * factors));
+    });
+  }
+
+  static void add_scaled_sums(const std::int32_t* sums, std::size_t n, float scale, const std::uint16_t* row_scales,
+                              bool accumulate, float* y) {
+    const Lanes factor = broadcast<Isa>(scale);
     const auto value = [&](std::size_t i, auto part) {
-      return Isa::narrow(load_double<Isa>(sums + i, part) * (factor * load_double<Isa>(row_scales + i, part)));
+      return load_ints<Isa>(sums + i, part) * (factor * load<Isa>(row_scales + i, part));
     };
     if (accumulate) {
       for_each_group(n, [&](std::size_t i, auto part) { store(y + i, part, load<Isa>(y + i, part) + value(i, part)); });
@@ -156,6 +165,7 @@ constexpr FloatKernels make_float_table(const char* name, tern::kernels::Isa isa
       .quantize = Impl::quantize,
       .scale_sums = Impl::scale_sums,
       .scale_sums_by_row = Impl::scale_sums_by_row,
+      .add_scaled_sums = Impl::add_scaled_sums,
       .add = Impl::add,
       .scale = Impl::scale,
       .silu_mul = Impl::silu_mul,

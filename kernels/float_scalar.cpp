@@ -53,10 +53,16 @@ void scale_sums(const std::int32_t* sums, std::size_t n, double scale, float* y)
   for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(static_cast<double>(sums[i]) * scale);
 }
 
-void scale_sums_by_row(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales, bool accumulate,
-                       float* y) {
+void scale_sums_by_row(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales, float* y) {
   for (std::size_t i = 0; i < n; ++i) {
-    const auto value = static_cast<float>(static_cast<double>(sums[i]) * (scale * double{row_scales[i]}));
+    y[i] = static_cast<float>(static_cast<double>(sums[i]) * (scale * double{row_scales[i]}));
+  }
+}
+
+void add_scaled_sums(const std::int32_t* sums, std::size_t n, float scale, const std::uint16_t* row_scales,
+                     bool accumulate, float* y) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const float value = static_cast<float>(sums[i]) * (scale * half_to_float(row_scales[i]));
     y[i] = accumulate ? y[i] + value : value;
   }
 }
@@ -124,6 +130,7 @@ constinit const FloatKernels kFloatScalar = {
     .quantize = quantize,
     .scale_sums = scale_sums,
     .scale_sums_by_row = scale_sums_by_row,
+    .add_scaled_sums = add_scaled_sums,
     .add = add,
     .scale = scale,
     .silu_mul = silu_mul,

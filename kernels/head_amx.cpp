@@ -82,7 +82,7 @@ struct SliceSums {
 void sum_slice(const HeadProduct& p, std::size_t row, bool has_second, const std::uint8_t* group, SliceSums& sums) {
   const std::uint8_t* rows = p.rows + row * p.stride;
   const std::uint8_t* x = group + kHeadersBytes;
-  BlockAhead next_slice(rows + kSliceRows * p.stride, kSliceRows * p.stride);
+  BlockAhead next_slice(rows, kSliceRows * p.stride);
   clear<0>();
   clear<1>();
   clear<2>();

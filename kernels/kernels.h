@@ -51,7 +51,7 @@ struct SumSink {
 
 /// One product of a packed matrix with quantized activations: y[t][r] = sum over c of W[r][c] * x[t][c], exact.
 struct TernaryProduct {
-  const std::uint8_t* weights;  ///< packed, 64-byte aligned, at least 64 readable bytes past its end
+  const std::uint8_t* weights;  ///< of all blocks of columns; 64-byte aligned, 64 readable bytes or more past its end
   const std::uint8_t* operand;  ///< what prepare() made of x; 64-byte aligned
   std::size_t n_tokens;         ///< of the operand
   std::size_t cols;
@@ -61,12 +61,20 @@ struct TernaryProduct {
   std::size_t token_end;    ///< a multiple of the grain's tokens, or n_tokens
   SumSink sink;
   std::uint8_t* scratch;  ///< scratch_bytes(cols) of this thread's own, 64-byte aligned
+
+  /// A block of rows is followed by the same rows of the next block of columns, if there is more than one: each is
+  /// packed as a matrix of `cols` columns, and this product is with one of them.
+  std::size_t col_block = 0;
+  std::size_t n_col_blocks = 1;
 };
 
 /// A piece of a product that is worth computing in one call.
 struct Grain {
   std::size_t rows;    ///< a multiple of row_block
   std::size_t tokens;  ///< n_tokens when they should not be cut
+  /// Rows whose weights are read side by side, a multiple of row_block: with several blocks of columns, products with
+  /// all of them come before the next rows, so that the weights are read in the order in which they lie.
+  std::size_t rows_together;
 };
 
 /// One way to multiply: how activations are prepared, and the product itself.
@@ -125,9 +133,12 @@ struct FloatKernels {
   double (*quantize)(const float* x, std::size_t n, std::int8_t* q);
   /// y[i] = sums[i] * scale, in double.
   void (*scale_sums)(const std::int32_t* sums, std::size_t n, double scale, float* y);
-  /// y[i] = sums[i] * (scale * row_scales[i]), in double; added to y (in float) when `accumulate`.
-  void (*scale_sums_by_row)(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales,
-                            bool accumulate, float* y);
+  /// y[i] = sums[i] * (scale * row_scales[i]), in double.
+  void (*scale_sums_by_row)(const std::int32_t* sums, std::size_t n, double scale, const float* row_scales, float* y);
+  /// y[i] = sums[i] * (scale * row_scales[i]), added to y[i] when `accumulate`; in float, since many such values make a
+  /// sum. row_scales: (n) f16
+  void (*add_scaled_sums)(const std::int32_t* sums, std::size_t n, float scale, const std::uint16_t* row_scales,
+                          bool accumulate, float* y);
   /// y[i] += x[i].
   void (*add)(const float* x, std::size_t n, float* y);
   /// y[i] = y[i] * s.

@@ -1,5 +1,6 @@
 // The oracle that every kernel is tested against, and the kernel of last resort: plain C++ for any machine.
 #include "kernels/ternary_kernels.h"
+#include "kernels/weights_at.h"
 
 #include <cstring>
 
@@ -73,7 +74,7 @@ void multiply(const TernaryProduct& p) {
   auto* weights = reinterpret_cast<std::int8_t*>(p.scratch);
   const auto* x = reinterpret_cast<const std::int8_t*>(p.operand);  // (n_tokens, cols)
   for (std::size_t r = p.row_begin; r < p.row_end; ++r) {
-    unpack_row(p.weights + r * row_bytes(p.cols), p.cols, weights);
+    unpack_row(weights_at(p, r, row_bytes(p.cols)), p.cols, weights);
     for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       const std::int32_t sum = dot(weights, x + t * p.cols, p.cols);
       p.sink.take(p.sink.context, t, r, 1, &sum);
@@ -82,7 +83,7 @@ void multiply(const TernaryProduct& p) {
 }
 
 /// A row is unpacked once for all tokens.
-Grain grain(std::size_t n_tokens, std::size_t /*cols*/) { return {64, n_tokens}; }
+Grain grain(std::size_t n_tokens, std::size_t /*cols*/) { return {64, n_tokens, 1}; }
 
 constexpr TernaryRoutine kRoutine = {.operand_bytes = operand_bytes,
                                      .prepare = prepare,

@@ -43,7 +43,7 @@ struct SystemFiles {
 
 /// What tells a good copy of a model, on a machine that computes rightly.
 struct Fingerprint {
-  std::uint64_t file = 0;    ///< of the file's bytes
+  std::uint64_t file = 0;    ///< of the file's bytes, or those of all files of a directory or a split model
   std::uint64_t logits = 0;  ///< of the logits after a fixed sequence of tokens: the same with every kernel, everywhere
 };
 

@@ -20,8 +20,9 @@ enum class I2sLayout {
 
 /// How the weights of the output head are held.
 enum class HeadType {
-  kInt8,  ///< 8 bits and a scale for each row, made while loading: half of what F16 has to be read for every token
-  kFile,  ///< as they are in the file
+  kInt8,  ///< 8 bits and a scale for each row, made while loading: half of what F16 has to be read for every token;
+          ///< a ternary head as the ternary layers, its input quantized like theirs
+  kFile,  ///< as they are in the file, multiplied as floats
 };
 
 struct OpenOptions {
@@ -44,7 +45,7 @@ struct TensorSummary {
   std::string type;                ///< as in the file, e.g. "TQ2_0"
   std::vector<std::size_t> shape;  ///< row-major, slowest first: (rows, cols)
   std::uint64_t file_bytes = 0;
-  bool ternary = false;  ///< read by ternary kernels; else by float ones
+  bool ternary = false;  ///< a ternary layer; embedding and head are none, whatever their type
 };
 
 /// Batches of `min_tokens` and more, up to the next step, are computed by this phase of this kernel.
@@ -70,7 +71,7 @@ struct ModelSummary {
   std::size_t context_length = 0;  ///< tokens, as trained
   bool tied_embeddings = false;
   std::uint64_t n_parameters = 0;
-  std::uint64_t n_ternary_weights = 0;
+  std::uint64_t n_ternary_weights = 0;  ///< of the layers: a ternary embedding or head does not count
   std::uint64_t file_bytes = 0;
   std::uint64_t ternary_bytes = 0;         ///< in memory, kernel-ready; with scales once loaded
   std::uint64_t float_bytes = 0;           ///< norms and other floats that every token reads; head_bytes not included

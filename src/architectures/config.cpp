@@ -58,6 +58,13 @@ class Keys {
 /// Features that would change the result and that no architecture here has: refusing beats a wrong text.
 void refuse_unsupported(const Keys& keys) {
   const format::Metadata& metadata = keys.metadata();
+  for (const auto& [key, value] : metadata.entries()) {
+    if (!key.starts_with("prism.hadamard.")) continue;
+    fail(ErrorKind::kUnsupported,
+         "{}: key {}: weights of a rotated space (Hadamard) are not supported; use a file of a model that is not "
+         "rotated",
+         metadata.source(), printable(key));
+  }
   const auto refuse = [&](std::string_view key) {
     fail(ErrorKind::kUnsupported, "{}: key {}: not supported for this architecture", metadata.source(), keys.full(key));
   };

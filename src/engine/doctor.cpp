@@ -10,8 +10,9 @@
 #include "src/base/check.h"
 #include "src/base/cpu_quota.h"
 #include "src/base/fnv1a.h"
-#include "src/base/mapped_file.h"
+#include "src/base/mapped_files.h"
 #include "src/engine/log_probabilities.h"
+#include "src/engine/model_source.h"
 #include "src/engine/self_test.h"
 #include "tern/bench_model.h"
 #include "tern/machine.h"
@@ -164,6 +165,15 @@ std::vector<Finding> examine_open_model(const std::shared_ptr<const Model>& mode
   return findings;
 }
 
+/// Of the bytes of a model's files, one after the other.
+std::uint64_t hash_files(const std::filesystem::path& path) {
+  MappedFiles files;
+  static_cast<void>(engine::open_source(path, files));
+  WordHash hash;
+  for (const MappedFile& file : files) hash.add(file.bytes());
+  return hash.value();
+}
+
 /// What does not work is what was to be found out.
 template <typename Examine>
 std::vector<Finding> or_fault(const std::string& topic, const Examine& examine) {
@@ -214,9 +224,7 @@ Fingerprint fingerprint_of(const std::filesystem::path& path, const OpenOptions&
   Session session(model, {.context = tokens.size(), .kv_type = KvType::kF16});
   session.evaluate(std::span(tokens).first(kPrompt));
   session.evaluate(std::span(tokens).last(1));
-  WordHash file;
-  file.add(MappedFile(path).bytes());
-  return {file.value(), session.stats().logits_hash};
+  return {hash_files(path), session.stats().logits_hash};
 }
 
 std::vector<Finding> examine_fingerprint(const std::filesystem::path& path, const Fingerprint& expected) {

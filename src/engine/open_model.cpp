@@ -18,6 +18,7 @@ LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& o
       architecture(architectures::build(gguf, weights)),
       int8_head(options.head == HeadType::kInt8 && nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
+  if (options.head == HeadType::kInt8) weights.pack_head(architecture->head());
 }
 
 void LoadedModel::load(const OpenOptions& options) {

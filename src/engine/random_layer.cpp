@@ -39,7 +39,8 @@ nn::Linear RandomLayers::make(const kernels::TernaryLayout& layout, std::size_t 
                    .block_cols = cols,
                    .n_col_blocks = 1,
                    .weights = memory_.span().subspan(used_, bytes),
-                   .scales = {1.0f}};
+                   .scales = {1.0f},
+                   .block_scales = {}};
   used_ += bytes;
   return layer;
 }

@@ -25,6 +25,9 @@ struct Case {
   std::string values;
   std::vector<std::uint8_t> codes{};  // (rows, cols)
   std::vector<std::int8_t> x{};       // (tokens, cols)
+  std::size_t n_col_blocks = 1;       // each a product of its own; their sums are added
+
+  [[nodiscard]] std::size_t block_cols() const { return cols / n_col_blocks; }
 };
 
 Case random_case(std::size_t rows, std::size_t cols, std::size_t tokens) {
@@ -43,10 +46,20 @@ Case constant_case(std::size_t rows, std::size_t cols, std::size_t tokens, std::
   return c;
 }
 
+/// As of weights with a scale for every 256 columns.
+Case blocks_case(std::size_t tokens) {
+  constexpr std::size_t kBlocks = 3;
+  Case c = random_case(67, kBlocks * 256, tokens);
+  c.values = fmt::format("random in {} blocks", kBlocks);
+  c.n_col_blocks = kBlocks;
+  return c;
+}
+
 std::vector<Case> make_cases() {
   std::vector<Case> cases;
   for (const unsigned tokens : {1u, 3u, 7u, 16u, 33u}) {
     cases.push_back(random_case(67, 1283, tokens));
+    cases.push_back(blocks_case(tokens));
     for (const std::uint8_t code : {std::uint8_t{0}, std::uint8_t{2}}) {
       for (const std::int8_t x : {std::int8_t{-127}, std::int8_t{127}})
         cases.push_back(constant_case(64, 6912, tokens, code, x));
@@ -57,15 +70,26 @@ std::vector<Case> make_cases() {
 
 AlignedBuffer<std::uint8_t> pack(const kernels::TernaryLayout& layout, const Case& c) {
   constexpr std::size_t kTail = 64;  // bytes past the end that kernels may read
-  const std::size_t block_bytes = layout.block_bytes(c.cols);
-  const std::size_t n_blocks = (c.rows + layout.row_block - 1) / layout.row_block;
+  const std::size_t block_bytes = layout.block_bytes(c.block_cols());
+  const std::size_t n_blocks = (c.rows + layout.row_block - 1) / layout.row_block * c.n_col_blocks;
   AlignedBuffer<std::uint8_t> packed(n_blocks * block_bytes + kTail);
   for (std::size_t b = 0; b < n_blocks; ++b) {
-    const std::size_t row = b * layout.row_block;
-    layout.pack(c.codes.data() + row * c.cols, c.cols, std::min(layout.row_block, c.rows - row), c.cols,
+    const std::size_t row = b / c.n_col_blocks * layout.row_block;
+    const std::size_t col = b % c.n_col_blocks * c.block_cols();
+    layout.pack(c.codes.data() + row * c.cols + col, c.cols, std::min(layout.row_block, c.rows - row), c.block_cols(),
                 packed.data() + b * block_bytes);
   }
   return packed;
+}
+
+/// The activations of one block of columns: (tokens, block_cols).
+std::vector<std::int8_t> columns_of(const Case& c, std::size_t col_block) {
+  std::vector<std::int8_t> columns;
+  for (std::size_t t = 0; t < c.tokens; ++t) {
+    const auto x = std::span(c.x).subspan(t * c.cols + col_block * c.block_cols(), c.block_cols());
+    columns.insert(columns.end(), x.begin(), x.end());
+  }
+  return columns;
 }
 
 /// (tokens, rows)
@@ -76,22 +100,26 @@ std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRou
   } results{std::vector<std::int32_t>(c.tokens * c.rows), c.rows};
   const auto take = [](void* context, std::size_t token, std::size_t row, std::size_t n, const std::int32_t* sums) {
     auto& to = *static_cast<Results*>(context);
-    std::copy_n(sums, n, to.y.begin() + static_cast<std::ptrdiff_t>(token * to.rows + row));
+    for (std::size_t i = 0; i < n; ++i) to.y[token * to.rows + row + i] += sums[i];
   };
   const AlignedBuffer<std::uint8_t> weights = pack(*kernel.layout, c);
-  AlignedBuffer<std::uint8_t> operand(routine.operand_bytes(c.tokens, c.cols));
-  routine.prepare(c.x.data(), c.tokens, c.cols, 0, 1, operand.data());
-  AlignedBuffer<std::uint8_t> scratch(std::max<std::size_t>(1, routine.scratch_bytes(c.cols)));
-  routine.multiply({.weights = weights.data(),
-                    .operand = operand.data(),
-                    .n_tokens = c.tokens,
-                    .cols = c.cols,
-                    .row_begin = 0,
-                    .row_end = c.rows,
-                    .token_begin = 0,
-                    .token_end = c.tokens,
-                    .sink = {take, &results},
-                    .scratch = scratch.data()});
+  AlignedBuffer<std::uint8_t> operand(routine.operand_bytes(c.tokens, c.block_cols()));
+  AlignedBuffer<std::uint8_t> scratch(std::max<std::size_t>(1, routine.scratch_bytes(c.block_cols())));
+  for (std::size_t block = 0; block < c.n_col_blocks; ++block) {
+    routine.prepare(columns_of(c, block).data(), c.tokens, c.block_cols(), 0, 1, operand.data());
+    routine.multiply({.weights = weights.data(),
+                      .operand = operand.data(),
+                      .n_tokens = c.tokens,
+                      .cols = c.block_cols(),
+                      .row_begin = 0,
+                      .row_end = c.rows,
+                      .token_begin = 0,
+                      .token_end = c.tokens,
+                      .sink = {take, &results},
+                      .scratch = scratch.data(),
+                      .col_block = block,
+                      .n_col_blocks = c.n_col_blocks});
+  }
   return results.y;
 }
 

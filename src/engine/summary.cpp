@@ -9,15 +9,21 @@
 namespace tern::engine {
 namespace {
 
-std::vector<TensorSummary> list_tensors(const format::Gguf& gguf) {
+bool is_ternary_layer(const LoadedModel& model, const format::TensorInfo& tensor) {
+  return weights::find_codec(tensor.type)->is_ternary() &&
+         tensor.data.data() != model.architecture->embedding().dense.data &&
+         tensor.data.data() != model.architecture->head().dense.data;
+}
+
+std::vector<TensorSummary> list_tensors(const LoadedModel& model) {
   std::vector<TensorSummary> list;
-  for (const format::TensorInfo& tensor : gguf.tensors) {
+  for (const format::TensorInfo& tensor : model.gguf.tensors) {
     TensorSummary summary;
     summary.name = std::string(tensor.name);
     summary.type = std::string(tensor.convert ? tensor.stored_as : weights::find_codec(tensor.type)->name);
     for (std::uint32_t d = tensor.n_dims; d > 0; --d) summary.shape.push_back(tensor.dims[d - 1]);
     summary.file_bytes = tensor.data.size();
-    summary.ternary = weights::find_codec(tensor.type)->is_ternary();
+    summary.ternary = is_ternary_layer(model, tensor);
     list.push_back(std::move(summary));
   }
   return list;
@@ -52,10 +58,10 @@ void describe_file(const LoadedModel& model, ModelSummary& s) {
   s.name = std::string(metadata.string("general.name").value_or(""));
   s.license = std::string(metadata.string("general.license").value_or(""));
   s.file_bytes = model.files.bytes();
-  s.tensors = list_tensors(model.gguf);
+  s.tensors = list_tensors(model);
   for (const format::TensorInfo& tensor : model.gguf.tensors) {
     s.n_parameters += tensor.n_elements;
-    if (weights::find_codec(tensor.type)->is_ternary()) s.n_ternary_weights += tensor.n_elements;
+    if (is_ternary_layer(model, tensor)) s.n_ternary_weights += tensor.n_elements;
   }
 }
 
@@ -74,9 +80,10 @@ void describe_shape(const LoadedModel& model, ModelSummary& s) {
 }
 
 void describe_memory(const LoadedModel& model, ModelSummary& s) {
-  s.ternary_bytes = model.weights.packed_bytes(model.kernels.layout());
   const nn::Linear& head = model.architecture->head();
   const nn::Linear& embedding = model.architecture->embedding();
+  const std::uint64_t packed_head = model.weights.packed_bytes(model.kernels.layout(), head);
+  s.ternary_bytes = model.weights.packed_bytes(model.kernels.layout()) - packed_head;
   s.float_bytes = model.weights.vector_bytes();
   for (const nn::Linear& linear : model.weights.linears()) {
     if (linear.dense.codec != nullptr && &linear != &head && &linear != &embedding) {
@@ -84,7 +91,8 @@ void describe_memory(const LoadedModel& model, ModelSummary& s) {
     }
   }
   s.head_bytes = model.int8_head ? nn::head_bytes(head.rows, head.cols) : head.dense.bytes();
-  if (model.int8_head || !s.tied_embeddings) s.embedding_bytes = embedding.dense.bytes();
+  if (packed_head > 0) s.head_bytes = packed_head;
+  if (model.int8_head || packed_head > 0 || !s.tied_embeddings) s.embedding_bytes = embedding.dense.bytes();
   s.bytes_read_per_token = s.ternary_bytes + s.float_bytes + s.head_bytes;
   s.ternary_scales = scale_names(model.weights);
 }
@@ -99,6 +107,9 @@ void describe_kernels(const LoadedModel& model, ModelSummary& s) {
   s.float_kernel = model.kernels.floats->name;
   s.head_type = model.int8_head ? "int8" : std::string(model.architecture->head().dense.codec->name);
   s.head_kernel = model.int8_head ? model.kernels.head->name : s.float_kernel;
+  if (model.weights.packed_bytes(model.kernels.layout(), model.architecture->head()) > 0) {
+    s.head_kernel = s.decode_kernel;
+  }
   if (!model.kernels.note.empty()) s.notes.push_back(model.kernels.note);
 }
 

@@ -9,6 +9,7 @@
 #include "src/base/checked_math.h"
 #include "src/base/printable.h"
 #include "src/format/byte_reader.h"
+#include "src/format/shared_types.h"
 
 // A GGUF file, little-endian, no padding but where noted:
 //
@@ -47,12 +48,6 @@ constexpr std::uint64_t kMaxAlignment = 64 * 1024;  // bytes
 struct Counts {
   std::uint64_t tensors = 0;
   std::uint64_t keys = 0;
-};
-
-/// Where a tensor's bytes lie, counted from the data's begin.
-struct Extent {
-  std::uint64_t offset = 0;
-  std::uint64_t bytes = 0;
 };
 
 std::uint32_t read_version(ByteReader& reader) {
@@ -251,7 +246,7 @@ Extent read_tensor(ByteReader& reader, TensorSizer tensor_size, TensorInfo& tens
   const auto offset = reader.number<std::uint64_t>({"offset of tensor", tensor.name});
   const TensorSize size = tensor_size(tensor.type, tensor.cols(), tensor.n_elements);
   if (!size.bytes) fail(size.kind, "{}: tensor '{}': {}", reader.source(), printable(tensor.name), size.error);
-  return {.offset = offset, .bytes = *size.bytes};
+  return {.offset = offset, .bytes = *size.bytes, .other = size.other};
 }
 
 /// Reads the directory; the tensors' data spans are set later, when the data's begin is known.
@@ -269,7 +264,7 @@ std::vector<Extent> read_tensors(ByteReader& reader, std::uint64_t n_tensors, Te
 void locate_tensors(std::span<const std::byte> file, std::uint64_t data_begin, std::span<const Extent> extents,
                     Gguf& gguf) {
   for (std::size_t i = 0; i < extents.size(); ++i) {
-    const auto [offset, bytes] = extents[i];
+    const auto& [offset, bytes, other] = extents[i];
     const std::string& source = gguf.metadata.source();
     if (offset % gguf.alignment != 0) {
       fail(ErrorKind::kBadFile, "{}: tensor '{}': expected an offset that is a multiple of {}, found {}", source,
@@ -322,8 +317,10 @@ Gguf parse_gguf(std::span<const std::byte> file, std::string source, TensorSizer
   const Counts counts = read_counts(reader);
   read_metadata(reader, counts.keys, gguf.metadata);
   gguf.alignment = read_alignment(gguf.metadata);
-  const std::vector<Extent> extents = read_tensors(reader, counts.tensors, tensor_size, gguf);
-  locate_tensors(file, round_up(reader.position(), gguf.alignment), extents, gguf);
+  std::vector<Extent> extents = read_tensors(reader, counts.tensors, tensor_size, gguf);
+  const std::uint64_t data_begin = round_up(reader.position(), gguf.alignment);
+  resolve_shared_types(extents, file.size() - std::min<std::uint64_t>(data_begin, file.size()), gguf);
+  locate_tensors(file, data_begin, extents, gguf);
   check_no_overlap(extents, gguf);
   return gguf;
 }

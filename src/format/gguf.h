@@ -87,7 +87,7 @@ class Metadata {
 /// that are converted.
 struct TensorInfo {
   std::string_view name;
-  std::uint32_t type = 0;                         // GGUF type id, known to tern::weights::find_type
+  std::uint32_t type = 0;                         // GGUF type id, known to tern::weights::find_codec
   std::array<std::uint64_t, 4> dims{1, 1, 1, 1};  // dims[0] varies fastest (cols), dims[1] = rows
   std::uint32_t n_dims = 0;
   std::uint64_t n_elements = 0;
@@ -102,10 +102,18 @@ struct TensorInfo {
   [[nodiscard]] std::uint64_t rows() const noexcept { return dims[1]; }
 };
 
+/// Another type that files give the same number.
+struct OtherType {
+  std::uint32_t type = 0;  // that find_codec() knows it by
+  std::uint64_t bytes = 0;
+  std::string_view meanings;  // both, for a message
+};
+
 /// Size in bytes of a tensor of this type, or an explanation why there is none.
 /// Given by the weights layer, so that the container knows nothing about formats.
 struct TensorSize {
   std::optional<std::uint64_t> bytes;
+  std::optional<OtherType> other;            // set when the number has two meanings and the shape fits both
   std::string error;                         // set when bytes is empty, e.g. "unknown tensor type 99"
   ErrorKind kind = ErrorKind::kUnsupported;  // of that error
 };

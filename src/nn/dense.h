@@ -8,7 +8,8 @@
 
 namespace tern::nn {
 
-/// A float matrix as it lies in the file: embedding, head, or a linear layer that is not ternary. (rows, cols)
+/// A matrix as it lies in the file, read as floats: embedding, head, or a linear layer that is not ternary. (rows,
+/// cols)
 struct DenseMatrix {
   const weights::TensorCodec* codec = nullptr;
   const std::byte* data = nullptr;  // aligned for its element type
@@ -18,7 +19,7 @@ struct DenseMatrix {
 
   [[nodiscard]] std::uint64_t bytes() const noexcept { return std::uint64_t{rows} * row_bytes; }
   /// values: (cols), exact
-  void decode_row(std::size_t row, float* values) const { codec->decode_row(data + row * row_bytes, cols, values); }
+  void decode_row(std::size_t row, float* values) const { codec->read_row(data, rows * cols, row, cols, values); }
 };
 
 // GGUF ids of the types that kernels read without decoding.

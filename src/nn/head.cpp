@@ -14,7 +14,9 @@ std::size_t stride_of(std::size_t cols) noexcept { return round_up(cols, kernels
 
 }  // namespace
 
-bool fits_head(const DenseMatrix& matrix) noexcept { return matrix.cols <= kernels::kHeadMaxCols; }
+bool fits_head(const DenseMatrix& matrix) noexcept {
+  return matrix.cols <= kernels::kHeadMaxCols && !matrix.codec->is_ternary();
+}
 
 std::uint64_t head_bytes(std::size_t rows, std::size_t cols) noexcept {
   return std::uint64_t{rows} * (stride_of(cols) + sizeof(float));

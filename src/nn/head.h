@@ -22,7 +22,8 @@ struct HeadMatrix {
   std::size_t stride = 0;  // bytes
 };
 
-/// Whether a float matrix may become a HeadMatrix: its columns must not be more than the sums of the kernels can hold.
+/// Whether a matrix may become a HeadMatrix: its columns must not be more than the sums of the kernels can hold, and
+/// ternary weights have better than 8 bits.
 [[nodiscard]] bool fits_head(const DenseMatrix& matrix) noexcept;
 /// Memory that a HeadMatrix takes, in bytes, scales included.
 [[nodiscard]] std::uint64_t head_bytes(std::size_t rows, std::size_t cols) noexcept;

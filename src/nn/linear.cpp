@@ -23,6 +23,7 @@ struct Operand {
   const double* steps = nullptr;  // (n_col_blocks, n_tokens)
   const std::uint8_t* prepared = nullptr;
   std::size_t prepared_bytes = 0;  // of one block of columns
+  kernels::Grain grain = {};
 };
 
 /// Quantizes x to int8, (n_col_blocks, n_tokens, block_cols), with one step per token and block of columns.
@@ -57,7 +58,7 @@ Operand prepare(const Compute& compute, const TernaryRoutine& routine, MatrixVie
   } else {
     prepare_part(0, 1);
   }
-  return {&routine, x.rows, block_cols, n_col_blocks, steps, prepared, bytes};
+  return {&routine, x.rows, block_cols, n_col_blocks, steps, prepared, bytes, routine.grain(x.rows, block_cols)};
 }
 
 /// Turns the integer sums of a piece of a layer into real values, as the kernel hands them over.
@@ -78,11 +79,20 @@ struct ScaledSum {
     for (std::size_t r = 0; token + kTokensAhead < self.y.rows && r < n_rows; r += kLine) {
       __builtin_prefetch(y + kTokensAhead * self.y.cols + r, 1);
     }
-    if (self.matrix.kind == ScaleKind::kTensor) {
-      self.floats.scale_sums(sums, n_rows, step * static_cast<double>(self.matrix.scales[0]), y);
-    } else {
-      const float* row_scales = self.matrix.scales.data() + self.col_block * self.matrix.rows + row;
-      self.floats.scale_sums_by_row(sums, n_rows, step, row_scales, self.col_block > 0, y);
+    const TernaryMatrix& matrix = self.matrix;
+    switch (matrix.kind) {
+      case ScaleKind::kTensor:
+        return self.floats.scale_sums(sums, n_rows, step * static_cast<double>(matrix.scales[0]), y);
+      case ScaleKind::kRow:
+        return self.floats.scale_sums_by_row(sums, n_rows, step, matrix.scales.data() + row, y);
+      case ScaleKind::kBlock: {
+        const std::uint16_t* scales = matrix.block_scales.data() + self.col_block * matrix.rows + row;
+        // Those of the next block of columns are wanted soon, and lie far away.
+        for (std::size_t r = 0; self.col_block + 1 < matrix.n_col_blocks && r < n_rows; r += 2 * kLine) {
+          __builtin_prefetch(scales + matrix.rows + r);
+        }
+        return self.floats.add_scaled_sums(sums, n_rows, static_cast<float>(step), scales, self.col_block > 0, y);
+      }
     }
   }
 };
@@ -94,20 +104,32 @@ struct Piece {
   std::size_t token_begin, token_end;
 };
 
-void multiply_piece(const Compute& compute, const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
+/// A piece of a layer with one block of its columns.
+void multiply_columns(const Compute& compute, const Operand& operand, const Piece& piece, std::size_t col_block,
+                      std::uint8_t* scratch) {
   const TernaryMatrix& matrix = *piece.projection->linear->ternary;
-  for (std::size_t b = 0; b < operand.n_col_blocks; ++b) {
-    ScaledSum sum{compute.floats, matrix, operand, b, piece.projection->y};
-    operand.routine->multiply({.weights = matrix.col_block(b),
-                               .operand = operand.prepared + b * operand.prepared_bytes,
-                               .n_tokens = operand.n_tokens,
-                               .cols = operand.block_cols,
-                               .row_begin = piece.row_begin,
-                               .row_end = piece.row_end,
-                               .token_begin = piece.token_begin,
-                               .token_end = piece.token_end,
-                               .sink = {ScaledSum::take, &sum},
-                               .scratch = scratch});
+  ScaledSum sum{compute.floats, matrix, operand, col_block, piece.projection->y};
+  operand.routine->multiply({.weights = matrix.weights.data(),
+                             .operand = operand.prepared + col_block * operand.prepared_bytes,
+                             .n_tokens = operand.n_tokens,
+                             .cols = operand.block_cols,
+                             .row_begin = piece.row_begin,
+                             .row_end = piece.row_end,
+                             .token_begin = piece.token_begin,
+                             .token_end = piece.token_end,
+                             .sink = {ScaledSum::take, &sum},
+                             .scratch = scratch,
+                             .col_block = col_block,
+                             .n_col_blocks = operand.n_col_blocks});
+}
+
+/// All columns of some rows before the next rows, as the weights lie in memory.
+void multiply_piece(const Compute& compute, const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
+  if (operand.n_col_blocks == 1) return multiply_columns(compute, operand, piece, 0, scratch);
+  Piece rows = piece;
+  for (; rows.row_begin < piece.row_end; rows.row_begin = rows.row_end) {
+    rows.row_end = std::min(rows.row_begin + operand.grain.rows_together, piece.row_end);
+    for (std::size_t b = 0; b < operand.n_col_blocks; ++b) multiply_columns(compute, operand, rows, b, scratch);
   }
 }
 
@@ -117,7 +139,7 @@ class Pieces {
  public:
   Pieces(std::span<const Projection> group, const Operand& operand, std::size_t n_threads)
       : group_(group), row_block_(group[0].linear->ternary->layout->row_block), n_tokens_(operand.n_tokens) {
-    const kernels::Grain grain = operand.routine->grain(operand.n_tokens, operand.block_cols);
+    const kernels::Grain& grain = operand.grain;
     tokens_ = std::min(grain.tokens, n_tokens_);
     n_token_pieces_ = divide_up(n_tokens_, tokens_);
     for (const Projection& p : group) n_blocks_ += blocks_of(p);

@@ -28,8 +28,8 @@ std::string shape_text(const format::TensorInfo& tensor) {
 std::size_t largest_packed_bytes(const kernels::TernaryLayout& layout, const weights::TensorCodec& codec,
                                  std::size_t rows, std::size_t cols) {
   const std::size_t whole = weights::packed_bytes(layout, rows, cols);
-  if (codec.scale_elements == 0) return whole;
-  return std::max(whole, cols / codec.scale_elements * weights::packed_bytes(layout, rows, codec.scale_elements));
+  const std::size_t block_cols = codec.scale_cols(cols);
+  return std::max(whole, cols / block_cols * weights::packed_bytes(layout, rows, block_cols));
 }
 
 }  // namespace
@@ -80,16 +80,17 @@ const Linear* WeightStore::linear(const std::string& name, std::size_t rows, std
 const Linear* WeightStore::embedding(const std::string& name, std::size_t rows, std::size_t cols) {
   const format::TensorInfo& tensor = require(name + ".weight", rows, cols);
   const weights::TensorCodec& codec = codec_of(tensor);
-  if (codec.is_ternary()) {
-    fail(ErrorKind::kUnsupported, "{}: tensor {}.weight: expected a float type, found {}", gguf_.metadata.source(),
-         name, codec.name);
-  }
   Linear& linear = linears_.emplace_back();
   linear.name = name;
   linear.rows = rows;
   linear.cols = cols;
   linear.dense = map_dense(tensor, codec);
+  if (codec.is_ternary()) pending_.push_back({&linear, &tensor, &codec, false});
   return &linear;
+}
+
+void WeightStore::pack_head(const Linear& head) {
+  for (Pending& p : pending_) p.packs = p.packs || p.linear == &head;
 }
 
 std::span<const float> WeightStore::vector(const std::string& name, std::size_t size) {
@@ -120,10 +121,10 @@ std::vector<float> WeightStore::read_vector(const format::TensorInfo& tensor) co
 }
 
 DenseMatrix WeightStore::map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec) {
+  TERN_DCHECK(!tensor.convert);  // only layers are
   // Elements are aligned: mappings begin at a page, and the parser demands an alignment of 8 bytes or more.
   TERN_DCHECK(reinterpret_cast<std::uintptr_t>(tensor.data.data()) % alignof(float) == 0);
-  const std::size_t row_bytes = tensor.cols() / codec.block_elements * codec.block_bytes;
-  return {&codec, tensor.data.data(), row_bytes, tensor.rows(), tensor.cols()};
+  return {&codec, tensor.data.data(), codec.row_bytes(tensor.cols()), tensor.rows(), tensor.cols()};
 }
 
 void WeightStore::check_all_used() const {
@@ -136,15 +137,33 @@ void WeightStore::check_all_used() const {
 
 std::uint64_t WeightStore::packed_bytes(const kernels::TernaryLayout& layout) const {
   std::uint64_t bytes = 0;
-  for (const Pending& p : pending_) bytes += weights::packed_bytes(layout, p.linear->rows, p.linear->cols);
-  for (const Linear& linear : linears_) bytes += linear.ternary ? linear.ternary->bytes() : 0;
+  for (const Linear& linear : linears_) bytes += packed_bytes(layout, linear);
   return bytes;
+}
+
+std::uint64_t WeightStore::packed_bytes(const kernels::TernaryLayout& layout, const Linear& linear) const {
+  if (linear.ternary) return linear.ternary->bytes();
+  const bool packs = std::ranges::any_of(pending_, [&](const Pending& p) { return p.linear == &linear && p.packs; });
+  return packs ? weights::packed_bytes(layout, linear.rows, linear.cols) : 0;
 }
 
 std::uint64_t WeightStore::vector_bytes() const noexcept {
   std::uint64_t bytes = 0;
   for (const std::vector<float>& vector : vectors_) bytes += vector.size() * sizeof(float);
   return bytes;
+}
+
+void WeightStore::refuse_code(const format::TensorInfo& tensor, std::size_t row) const {
+  fail(ErrorKind::kBadFile, "{}: tensor {}: row {}: expected ternary codes 0, 1, 2, found 3", gguf_.metadata.source(),
+       printable(tensor.name), row);
+}
+
+void WeightStore::check_rows(const Pending& p) const {
+  static_cast<void>(weights::plan_scales(gguf_.metadata.source(), *p.tensor, *p.codec));
+  std::vector<std::uint8_t> codes(p.linear->cols);
+  for (std::size_t row = 0; row < p.linear->rows; ++row) {
+    if (!p.codec->unpack_row(p.tensor->data.data(), row, codes.size(), codes.data())) refuse_code(*p.tensor, row);
+  }
 }
 
 void WeightStore::repack(const Pending& p, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) {
@@ -157,10 +176,8 @@ void WeightStore::repack(const Pending& p, const kernels::TernaryLayout& layout,
       weights::make_ternary_matrix(layout, p.linear->rows, p.linear->cols, std::move(plan), memory);
   AlignedBuffer<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
   if (const auto row = weights::pack_rows(tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
-    fail(ErrorKind::kBadFile, "{}: tensor {}: row {}: expected ternary codes 0, 1, 2, found 3", source,
-         printable(tensor.name), *row);
+    refuse_code(tensor, *row);
   }
-  files_.release(p.tensor->data);
   p.linear->ternary = std::move(matrix);
 }
 
@@ -170,7 +187,8 @@ void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
   // possible sizes is set aside; memory that is never touched costs nothing.
   std::vector<std::size_t> offsets{0};
   for (const Pending& p : pending_) {
-    offsets.push_back(offsets.back() + largest_packed_bytes(layout, *p.codec, p.linear->rows, p.linear->cols));
+    const auto [rows, cols] = std::pair(p.linear->rows, p.linear->cols);
+    offsets.push_back(offsets.back() + (p.packs ? largest_packed_bytes(layout, *p.codec, rows, cols) : 0));
   }
   arena_ = HugeBuffer(offsets.back() + kArenaTail);
 
@@ -179,7 +197,9 @@ void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
   pool.run([&](unsigned thread) {
     try {
       for (std::size_t i = next++; i < pending_.size(); i = next++) {
-        repack(pending_[i], layout, arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]));
+        const auto memory = arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]);
+        pending_[i].packs ? repack(pending_[i], layout, memory) : check_rows(pending_[i]);
+        files_.release(pending_[i].tensor->data);
         if (thread == 0 && on_progress) on_progress(static_cast<double>(i + 1) / static_cast<double>(pending_.size()));
       }
     } catch (...) {

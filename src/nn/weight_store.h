@@ -34,7 +34,7 @@ class WeightStore {
 
   /// NAME.weight of shape (rows, cols), ternary or float, with NAME.bias and NAME.scale when the file has them.
   const Linear* linear(const std::string& name, std::size_t rows, std::size_t cols);
-  /// A matrix that stays in float, such as the embedding. Error if it is of a ternary type.
+  /// A matrix that is read as floats, of a float type or a ternary one: the embedding, or the head.
   const Linear* embedding(const std::string& name, std::size_t rows, std::size_t cols);
   /// A float vector NAME.weight, copied to f32.
   std::span<const float> vector(const std::string& name, std::size_t size);
@@ -44,8 +44,14 @@ class WeightStore {
   /// Error(kUnsupported) when the file holds a tensor that nobody asked for: the graph must be another one.
   void check_all_used() const;
 
+  /// Has load() pack `head`, an embedding() of this store, for ternary kernels if it is of a ternary type; its float
+  /// rows stay readable.
+  void pack_head(const Linear& head);
+
   /// Memory that load() will take for ternary weights, in bytes, without scales.
   [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryLayout& layout) const;
+  /// The share of one of them.
+  [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryLayout& layout, const Linear& linear) const;
 
   /// Repacks every ternary matrix into a layout, a tensor per thread at a time, and gives the file's pages back as it
   /// goes. `on_progress` gets the share done, 0 to 1, now and then, from the calling thread.
@@ -64,6 +70,7 @@ class WeightStore {
     Linear* linear;
     const format::TensorInfo* tensor;
     const weights::TensorCodec* codec;
+    bool packs = true;  // false: an embedding, which is only checked
   };
 
   const format::TensorInfo& require(const std::string& name, std::size_t rows, std::size_t cols);
@@ -71,6 +78,8 @@ class WeightStore {
   [[nodiscard]] const weights::TensorCodec& codec_of(const format::TensorInfo& tensor) const;
   [[nodiscard]] std::vector<float> read_vector(const format::TensorInfo& tensor) const;
   [[nodiscard]] static DenseMatrix map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec);
+  [[noreturn]] void refuse_code(const format::TensorInfo& tensor, std::size_t row) const;
+  void check_rows(const Pending& pending) const;
   void repack(const Pending& pending, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory);
 
   const format::Gguf& gguf_;

@@ -9,14 +9,20 @@
 
 namespace tern::weights {
 
+/// TensorCodec::scale_elements of types with a scale for each row.
+inline constexpr std::uint32_t kScalePerRow = ~std::uint32_t{0};
+
 /// How one GGUF tensor type is read. One per file in this folder, listed in codec_table.cpp.
 ///
-/// A ternary type gives codes and scales; a float type gives values; a type may give both (none does today).
+/// A ternary type gives codes and scales, a float type values. Types of weights -1 and +1 are ternary ones without
+/// zeros.
 struct TensorCodec {
-  std::string_view name;         // "TQ2_0"
-  std::uint32_t gguf_type;       // id in the file
-  std::uint32_t block_elements;  // consecutive elements of a row that are coded together
-  std::uint32_t block_bytes;     // bytes of such a block; whole-tensor types use tensor_bytes instead
+  std::string_view name;               // "TQ2_0"
+  std::uint32_t gguf_type;             // id in the file
+  std::uint32_t block_elements;        // consecutive elements of a row that are coded together
+  std::uint32_t block_bytes;           // bytes of such a block; whole-tensor types use tensor_bytes instead
+  std::uint32_t row_header_bytes = 0;  // that every row has beside its blocks
+  std::uint32_t rows_together = 1;     // interleaved: a tensor's rows are a multiple of it
 
   /// Bytes of a whole tensor when it is not n_elements / block_elements * block_bytes; nullptr otherwise.
   std::uint64_t (*tensor_bytes)(std::uint64_t n_elements) = nullptr;
@@ -25,9 +31,10 @@ struct TensorCodec {
   /// Decodes one row to codes 0, 1, 2 for -1, 0, +1. `tensor` is the whole tensor's bytes, `codes` (cols).
   /// Returns false when the row holds a code that is not ternary (then `codes` is unspecified).
   bool (*unpack_row)(const std::byte* tensor, std::size_t row, std::size_t cols, std::uint8_t* codes) = nullptr;
-  /// Elements that share one scale: 0 = the whole tensor, else a divisor of a row's length.
+  /// Elements that share one scale: 0 = the whole tensor, else a divisor of a row's length, or kScalePerRow.
   std::uint32_t scale_elements = 0;
-  /// Writes the scales of one row, (cols / scale_elements), or the tensor's one scale when scale_elements is 0.
+  bool has_zero = true;  // false: weights are -1 and +1
+  /// Writes the scales of one row, (cols / scale_cols(cols)), or the tensor's one scale when scale_elements is 0.
   void (*read_scales)(const std::byte* tensor, std::size_t n_elements, std::size_t row, std::size_t cols,
                       float* scales) = nullptr;
 
@@ -36,6 +43,18 @@ struct TensorCodec {
   void (*decode_row)(const std::byte* row, std::size_t cols, float* values) = nullptr;
 
   [[nodiscard]] bool is_ternary() const noexcept { return unpack_row != nullptr; }
+  /// Decodes one row of a tensor of any type to f32, exactly; a code of 3, which is not ternary, counts as +2.
+  /// values: (cols)
+  void read_row(const std::byte* tensor, std::size_t n_elements, std::size_t row, std::size_t cols,
+                float* values) const;
+  /// Columns of a row that share a scale.
+  [[nodiscard]] std::size_t scale_cols(std::size_t cols) const noexcept {
+    return scale_elements == 0 || scale_elements == kScalePerRow ? cols : scale_elements;
+  }
+  /// Bytes of a row; without the scale of whole-tensor types.
+  [[nodiscard]] std::size_t row_bytes(std::size_t cols) const noexcept {
+    return row_header_bytes + cols * block_bytes / block_elements;
+  }
 };
 
 /// Every type that tern reads, in order of id.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/base/check.h"
+#include "src/base/half.h"
 #include "src/base/printable.h"
 
 namespace tern::weights {
@@ -27,7 +28,7 @@ struct ScaledRows {
         codec(c),
         rows(static_cast<std::size_t>(t.n_elements / t.cols())),
         cols(static_cast<std::size_t>(t.cols())),
-        block_cols(c.scale_elements == 0 ? cols : c.scale_elements),
+        block_cols(c.scale_cols(cols)),
         n_blocks(cols / block_cols),
         scales(whole() ? 1 : rows * n_blocks) {
     for (std::size_t row = 0; row < (whole() ? 1 : rows); ++row) {
@@ -67,27 +68,28 @@ void check_scales(const std::string& source, const ScaledRows& scaled) {
       if (!std::isfinite(scale) || scale < 0) refuse(row, b);
       zero = zero || scale == 0;
     }
-    if (!zero) continue;
+    if (!zero || !scaled.codec.has_zero) continue;
     if (const auto block = find_lost_block(scaled, row, codes)) refuse(row, *block);
   }
 }
 
-/// The one value that all scales share, those of all-zero blocks (0) left aside; nothing when there are two.
-std::optional<float> common_scale(std::span<const float> scales) {
-  float common = 0;
+/// The one value that all scales share; nothing when there are two. Where `has_zero`, a scale of 0 is that of weights
+/// which are all 0 (check_scales), and left aside.
+std::optional<float> common_scale(std::span<const float> scales, bool has_zero) {
+  float common = has_zero ? 0 : scales[0];
   for (const float scale : scales) {
-    if (scale == 0 || scale == common) continue;
-    if (common != 0) return std::nullopt;
+    if (scale == common || (has_zero && scale == 0)) continue;
+    if (common != 0 || !has_zero) return std::nullopt;
     common = scale;
   }
   return common;
 }
 
 /// One scale per row, if that is possible.  scales: (rows, n_blocks)
-std::optional<std::vector<float>> scales_by_row(std::span<const float> scales, std::size_t n_blocks) {
+std::optional<std::vector<float>> scales_by_row(std::span<const float> scales, std::size_t n_blocks, bool has_zero) {
   std::vector<float> by_row;
   for (std::size_t at = 0; at < scales.size(); at += n_blocks) {
-    const std::optional<float> common = common_scale(scales.subspan(at, n_blocks));
+    const std::optional<float> common = common_scale(scales.subspan(at, n_blocks), has_zero);
     if (!common) return std::nullopt;
     by_row.push_back(*common);
   }
@@ -117,8 +119,9 @@ ScalePlan plan_scales(const std::string& source, const format::TensorInfo& tenso
   }
   const ScaledRows scaled(tensor, codec);
   check_scales(source, scaled);
-  if (const auto common = common_scale(scaled.scales)) return {ScaleKind::kTensor, scaled.cols, 1, {*common}};
-  if (auto by_row = scales_by_row(scaled.scales, scaled.n_blocks)) {
+  if (const auto common = common_scale(scaled.scales, codec.has_zero))
+    return {ScaleKind::kTensor, scaled.cols, 1, {*common}};
+  if (auto by_row = scales_by_row(scaled.scales, scaled.n_blocks, codec.has_zero)) {
     return {ScaleKind::kRow, scaled.cols, 1, std::move(*by_row)};
   }
   return {ScaleKind::kBlock, scaled.block_cols, scaled.n_blocks, transpose(scaled.scales, scaled.n_blocks)};
@@ -138,6 +141,14 @@ TernaryMatrix make_ternary_matrix(const kernels::TernaryLayout& layout, std::siz
                                   ScalePlan plan, std::span<std::uint8_t> memory) {
   const std::size_t bytes = packed_bytes(layout, rows, cols, plan);
   TERN_DCHECK(memory.size() >= bytes);
+  std::vector<std::uint16_t> block_scales;
+  if (plan.kind == ScaleKind::kBlock) {
+    for (const float scale : plan.scales) {
+      block_scales.push_back(f32_to_f16(scale));
+      TERN_DCHECK(f16_to_f32(block_scales.back()) == scale);
+    }
+    plan.scales.clear();
+  }
   return {.layout = &layout,
           .rows = rows,
           .cols = cols,
@@ -145,7 +156,8 @@ TernaryMatrix make_ternary_matrix(const kernels::TernaryLayout& layout, std::siz
           .block_cols = plan.block_cols,
           .n_col_blocks = plan.n_col_blocks,
           .weights = memory.first(bytes),
-          .scales = std::move(plan.scales)};
+          .scales = std::move(plan.scales),
+          .block_scales = std::move(block_scales)};
 }
 
 std::size_t pack_scratch_bytes(const TernaryMatrix& matrix) noexcept { return matrix.layout->row_block * matrix.cols; }
@@ -156,7 +168,6 @@ std::optional<std::size_t> pack_rows(const format::TensorInfo& tensor, const Ten
   const kernels::TernaryLayout& layout = *matrix.layout;
   TERN_DCHECK(row_begin % layout.row_block == 0 && row_end <= matrix.rows);
   TERN_DCHECK(scratch.size() >= pack_scratch_bytes(matrix));
-  const std::size_t block_bytes = layout.block_bytes(matrix.block_cols);
   std::uint8_t* codes = scratch.data();  // (row_block, cols)
   for (std::size_t row = row_begin; row < row_end; row += layout.row_block) {
     const std::size_t n_rows = std::min(layout.row_block, row_end - row);
@@ -165,7 +176,7 @@ std::optional<std::size_t> pack_rows(const format::TensorInfo& tensor, const Ten
     }
     for (std::size_t b = 0; b < matrix.n_col_blocks; ++b) {
       layout.pack(codes + b * matrix.block_cols, matrix.cols, n_rows, matrix.block_cols,
-                  matrix.col_block(b) + row / layout.row_block * block_bytes);
+                  matrix.block(row / layout.row_block, b));
     }
   }
   return std::nullopt;

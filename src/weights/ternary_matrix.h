@@ -25,8 +25,10 @@ struct ScalePlan {
 
 /// A ternary matrix as kernels read it: value = (code - 1) * scale.
 ///
-/// Kernels know nothing of scales. So a matrix with one scale per tensor or row is packed as a whole, and one with
-/// scales per block of columns as n_col_blocks matrices (rows, block_cols), one after the other.
+/// Kernels know nothing of scales. So a matrix with one scale per tensor or row is packed as a whole, and of one with
+/// scales per block of columns every block (layout->row_block rows, block_cols) is packed on its own:
+///
+///     | rows 0 ..         columns 0 .. | columns block_cols .. | .. | rows row_block ..  columns 0 .. | ..
 struct TernaryMatrix {
   const kernels::TernaryLayout* layout = nullptr;
   std::size_t rows = 0;
@@ -34,19 +36,22 @@ struct TernaryMatrix {
   ScaleKind kind = ScaleKind::kTensor;
   std::size_t block_cols = 0;
   std::size_t n_col_blocks = 1;
-  std::span<std::uint8_t> weights;  // 64-byte aligned, owned by whoever made the matrix
-  std::vector<float> scales;        // as in ScalePlan
+  std::span<std::uint8_t> weights;          // 64-byte aligned, owned by whoever made the matrix
+  std::vector<float> scales;                // as in ScalePlan, but of kBlock none
+  std::vector<std::uint16_t> block_scales;  // of kBlock: (n_col_blocks, rows) f16, as every such type has them
 
-  /// The packed matrix (rows, block_cols) of one block of columns.
-  [[nodiscard]] std::uint8_t* col_block(std::size_t block) const noexcept {
-    return weights.data() + block * (weights.size() / n_col_blocks);
+  /// One packed block.
+  [[nodiscard]] std::uint8_t* block(std::size_t row_block, std::size_t col_block) const noexcept {
+    return weights.data() + (row_block * n_col_blocks + col_block) * layout->block_bytes(block_cols);
   }
   /// Bytes of weights and scales.
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return weights.size() + scales.size() * sizeof(float); }
+  [[nodiscard]] std::uint64_t bytes() const noexcept {
+    return weights.size() + scales.size() * sizeof(float) + block_scales.size() * sizeof(std::uint16_t);
+  }
 };
 
 /// Reads and checks all scales of a tensor. Of scales that are all equal only one is kept; where a block holds only
-/// zeros its scale may be 0 and does not count.
+/// zeros its scale may be 0 and does not count; where a type has no zeros, a scale of 0 is one like others.
 ///
 /// Cost      touches every page of the tensor when it has scales per block
 /// Errors    Error(kBadFile): a scale that is not finite or not positive; Error(kUnsupported): more columns than a

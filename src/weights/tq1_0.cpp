@@ -1,10 +1,12 @@
-// TQ1_0: base 3, up to five weights a byte, one f16 scale for every 256. A block:
+// TQ1_0 and PTQ1_0: base 3, up to five weights a byte, one f16 scale for every 256 or 128. A block:
 //
-//   0   48 bytes of five digits each
-//         byte m      = 0 .. 31: digit n (0 .. 4) is element n * 32 + m
-//         byte 32 + m = .. 15:   digit n (0 .. 4) is element 160 + n * 16 + m
-//   48  4 bytes of four digits each: digit n (0 .. 3) of byte j is element 240 + n * 4 + j
-//   52  f16 scale; value = (digit - 1) * scale
+//   TQ1_0  PTQ1_0
+//   0      0    W wide bytes of five digits each:   digit n (0 .. 4) of byte m is element n * W + m
+//   32     16   M middle bytes of five digits each: digit n (0 .. 4) of byte m is element 5 * W + n * M + m
+//   48     24   L last bytes of four digits each:   digit n (0 .. 3) of byte m is element 5 * (W + M) + n * L + m
+//   52     26   f16 scale; value = (digit - 1) * scale
+//
+//   W, M, L are 32, 16, 4 in TQ1_0 and 16, 8, 2 in PTQ1_0.
 //
 // A byte is a fraction of 256 whose base-3 digits are the weights: digit 0 is the whole part of 3 * byte / 256, and
 // multiplying by 3 modulo 256 moves to the next one. So every byte decodes to digits 0, 1, 2.
@@ -15,14 +17,17 @@
 namespace tern::weights {
 namespace {
 
-constexpr std::size_t kElements = 256;
-constexpr std::size_t kWideBytes = 32;    // of five digits
-constexpr std::size_t kMiddleBytes = 16;  // of five digits
-constexpr std::size_t kLastBytes = 4;     // of four digits
-constexpr std::size_t kScaleAt = kWideBytes + kMiddleBytes + kLastBytes;
-constexpr std::size_t kBlockBytes = kScaleAt + sizeof(std::uint16_t);
-static_assert(kBlockBytes == 54);
-static_assert(5 * kWideBytes + 5 * kMiddleBytes + 4 * kLastBytes == kElements);
+template <std::size_t kBlockElements>
+struct Block {
+  static constexpr std::size_t kElements = kBlockElements;
+  static constexpr std::size_t kWideBytes = kElements / 8;
+  static constexpr std::size_t kMiddleBytes = kElements / 16;
+  static constexpr std::size_t kLastBytes = kElements / 64;
+  static constexpr std::size_t kScaleAt = kWideBytes + kMiddleBytes + kLastBytes;
+  static constexpr std::size_t kBytes = kScaleAt + sizeof(std::uint16_t);
+  static_assert(5 * kWideBytes + 5 * kMiddleBytes + 4 * kLastBytes == kElements);
+};
+static_assert(Block<256>::kBytes == 54 && Block<128>::kBytes == 28);
 
 /// The first digit of n_bytes bytes, then the second of all, and so on.
 template <std::size_t n_bytes, int n_digits>
@@ -39,25 +44,32 @@ std::uint8_t* spread_digits(const std::uint8_t* bytes, std::uint8_t* codes) {
   return codes;
 }
 
+template <typename B>
 bool unpack_row(const std::byte* tensor, std::size_t row, std::size_t cols, std::uint8_t* codes) {
-  const std::size_t n_blocks = cols / kElements;
-  const auto* block = reinterpret_cast<const std::uint8_t*>(tensor) + row * n_blocks * kBlockBytes;
-  for (std::size_t b = 0; b < n_blocks; ++b, block += kBlockBytes) {
-    codes = spread_digits<kWideBytes, 5>(block, codes);
-    codes = spread_digits<kMiddleBytes, 5>(block + kWideBytes, codes);
-    codes = spread_digits<kLastBytes, 4>(block + kWideBytes + kMiddleBytes, codes);
+  const std::size_t n_blocks = cols / B::kElements;
+  const auto* block = reinterpret_cast<const std::uint8_t*>(tensor) + row * n_blocks * B::kBytes;
+  for (std::size_t b = 0; b < n_blocks; ++b, block += B::kBytes) {
+    codes = spread_digits<B::kWideBytes, 5>(block, codes);
+    codes = spread_digits<B::kMiddleBytes, 5>(block + B::kWideBytes, codes);
+    codes = spread_digits<B::kLastBytes, 4>(block + B::kWideBytes + B::kMiddleBytes, codes);
   }
   return true;
 }
 
+template <typename B>
+constexpr TensorCodec make_codec(std::string_view name, std::uint32_t gguf_type) {
+  return {.name = name,
+          .gguf_type = gguf_type,
+          .block_elements = B::kElements,
+          .block_bytes = B::kBytes,
+          .unpack_row = unpack_row<B>,
+          .scale_elements = B::kElements,
+          .read_scales = read_block_scales<B::kElements, B::kBytes, B::kScaleAt>};
+}
+
 }  // namespace
 
-constexpr TensorCodec kTq1_0{.name = "TQ1_0",
-                             .gguf_type = 34,
-                             .block_elements = kElements,
-                             .block_bytes = kBlockBytes,
-                             .unpack_row = unpack_row,
-                             .scale_elements = kElements,
-                             .read_scales = read_block_scales<kElements, kBlockBytes, kScaleAt>};
+constexpr TensorCodec kTq1_0 = make_codec<Block<256>>("TQ1_0", 34);
+constexpr TensorCodec kPtq1_0 = make_codec<Block<128>>("PTQ1_0", 143);
 
 }  // namespace tern::weights

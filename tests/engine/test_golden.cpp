@@ -47,7 +47,8 @@ class Golden : public testing::TestWithParam<const char*> {
 
 TEST_P(Golden, TernaryTypesAgreeWithDoublePrecision) {
   const std::vector<float> expected = golden("int8");
-  for (const char* type : {"TQ2_0", "TQ1_0", "I2_S"}) {
+  for (const char* type :
+       {"TQ2_0", "TQ1_0", "I2_S", "Q2_0", "Q2_0_128", "PQ2_0", "PTQ1_0", "IQ1_BN", "IQ2_BN", "IQ2_BN_R4"}) {
     const test::ModelFile file(test::TinyModelOptions{.architecture = GetParam(), .type = type});
     EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, expected, KvType::kF32), kF32Bound) << type;
     EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, expected, KvType::kF16), kF16Bound) << type;

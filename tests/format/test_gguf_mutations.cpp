@@ -15,6 +15,8 @@
 namespace tern::test {
 namespace {
 
+constexpr std::size_t kRows = 4;
+
 /// A file with every kind of value and one tensor of every type.
 GgufBuilder varied_builder() {
   GgufBuilder builder;
@@ -25,10 +27,10 @@ GgufBuilder varied_builder() {
   builder.add("bools", std::vector<bool>{true, false}).add("longs", std::vector<std::int64_t>{-1, 1});
   Random random(1);
   for (const weights::TensorCodec* codec : weights::all_codecs()) {
-    const std::uint64_t bytes = *weights::tensor_size(codec->gguf_type, 256, 512).bytes;
+    const std::uint64_t bytes = *weights::tensor_size(codec->gguf_type, 512, kRows * 512).bytes;
     std::vector<std::uint8_t> data(bytes);
     for (std::uint8_t& byte : data) byte = static_cast<std::uint8_t>(random.next() & 0x55);  // no code is 3
-    builder.add_tensor(codec->name, codec->gguf_type, {256, 2}, data);
+    builder.add_tensor(codec->name, codec->gguf_type, {512, kRows}, data);
   }
   return builder;
 }
@@ -44,8 +46,8 @@ bool loads(const std::vector<std::byte>& file) {
 }
 
 TEST(GgufMutations, EveryTensorOfTheVariedFileIsRead) {
-  // 2 rows of each type, and I2_S once more in its other layout.
-  EXPECT_EQ(consume_gguf(varied_builder().build()).n_rows, 2 * weights::all_codecs().size() + 2);
+  // The rows of each type, and of I2_S once more in its other layout.
+  EXPECT_EQ(consume_gguf(varied_builder().build()).n_rows, kRows * (weights::all_codecs().size() + 1));
 }
 
 TEST(GgufMutations, EveryPrefixIsRefused) {

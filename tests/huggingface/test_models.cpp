@@ -127,6 +127,18 @@ INSTANTIATE_TEST_SUITE_P(HuggingFace, Directory,
                                          Case{"qwen3", HfForm::kExactBf16}),
                          case_name);
 
+TEST(HuggingFace, AChangeOfAnyFileChangesTheFingerprint) {
+  HfFiles files = test::sharded(files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide));
+  const Fingerprint whole = fingerprint_of(HfDirectory(files).path());
+  EXPECT_EQ(fingerprint_of(HfDirectory(files).path()).file, whole.file);
+  for (const char* name : {"config.json", "model-00002-of-00002.safetensors"}) {
+    HfFiles changed = files;
+    changed.at(name) += name[0] == 'c' ? " " : "";
+    if (name[0] == 'm') changed.at(name).back() ^= 1;
+    EXPECT_NE(fingerprint_of(HfDirectory(changed).path()).file, whole.file) << name;
+  }
+}
+
 TEST(HuggingFace, TokenizesAsItsTwin) {
   const GgufBuilder twin = tiny_model({"llama", HfForm::kPackedDivide});
   const ModelFile file(twin.build());

@@ -68,9 +68,10 @@ Values run_f32_to_f16(const FloatKernels& table, Inputs& in) {
   return values;
 }
 
-Values run_scale_by_row(const FloatKernels& table, Inputs& in, bool accumulate) {
-  return result(in.b.values(),
-                [&](float* y) { table.scale_sums_by_row(in.sums.data(), in.n, 0.37, in.a.data(), accumulate, y); });
+Values run_add_scaled(const FloatKernels& table, Inputs& in, bool accumulate) {
+  return result(in.b.values(), [&](float* y) {
+    table.add_scaled_sums(in.sums.data(), in.n, 0.37f, in.half_rows.data(), accumulate, y);
+  });
 }
 
 const Operation kOperations[] = {
@@ -83,8 +84,12 @@ const Operation kOperations[] = {
      [](const FloatKernels& t, Inputs& in) {
        return result(Values(in.n), [&](float* y) { t.scale_sums(in.sums.data(), in.n, 1.3e-3, y); });
      }},
-    {"scale_sums_by_row", [](const FloatKernels& t, Inputs& in) { return run_scale_by_row(t, in, false); }},
-    {"scale_sums_by_row_accumulate", [](const FloatKernels& t, Inputs& in) { return run_scale_by_row(t, in, true); }},
+    {"scale_sums_by_row",
+     [](const FloatKernels& t, Inputs& in) {
+       return result(Values(in.n), [&](float* y) { t.scale_sums_by_row(in.sums.data(), in.n, 0.37, in.a.data(), y); });
+     }},
+    {"add_scaled_sums", [](const FloatKernels& t, Inputs& in) { return run_add_scaled(t, in, true); }},
+    {"add_scaled_sums_first", [](const FloatKernels& t, Inputs& in) { return run_add_scaled(t, in, false); }},
     {"add", [](const FloatKernels& t,
                Inputs& in) { return result(in.b.values(), [&](float* y) { t.add(in.a.data(), in.n, y); }); }},
     {"scale", [](const FloatKernels& t,

@@ -12,7 +12,7 @@
 
 namespace tern::test {
 
-/// Reads bytes as a tensor of two rows, with one codec, in every way that the engine does.
+/// Reads bytes as a tensor of four rows, with one codec, in every way that the engine does.
 ///
 /// The first byte chooses the codec, the second the number of columns; the rest is the tensor's data, repeated from
 /// its begin when there is too little. Throws tern::Error when the tensor is refused.
@@ -29,12 +29,12 @@ inline Consumed consume_codec(std::span<const std::byte> input) {
   format::TensorInfo tensor;
   tensor.name = "t";
   tensor.type = codec.gguf_type;
-  tensor.dims = {cols, 2, 1, 1};
+  constexpr std::size_t kRows = 4;
+  tensor.dims = {cols, kRows, 1, 1};
   tensor.n_dims = 2;
-  tensor.n_elements = 2 * cols;
-  const std::uint64_t bytes = codec.tensor_bytes != nullptr
-                                  ? codec.tensor_bytes(tensor.n_elements)
-                                  : tensor.n_elements / codec.block_elements * codec.block_bytes;
+  tensor.n_elements = kRows * cols;
+  const std::uint64_t bytes =
+      codec.tensor_bytes != nullptr ? codec.tensor_bytes(tensor.n_elements) : kRows * codec.row_bytes(cols);
   std::vector<std::byte> data(bytes);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = input[2 + i % (input.size() - 2)];
   tensor.data = data;
@@ -42,10 +42,10 @@ inline Consumed consume_codec(std::span<const std::byte> input) {
   consume_tensor(tensor, codec, consumed);
   if (!codec.is_ternary()) return consumed;
   weights::ScalePlan plan = weights::plan_scales("file", tensor, codec);
-  std::vector<std::uint8_t> memory(weights::packed_bytes(kPlainLayout, 2, cols, plan));
-  const auto matrix = weights::make_ternary_matrix(kPlainLayout, 2, cols, std::move(plan), memory);
+  std::vector<std::uint8_t> memory(weights::packed_bytes(kPlainLayout, kRows, cols, plan));
+  const auto matrix = weights::make_ternary_matrix(kPlainLayout, kRows, cols, std::move(plan), memory);
   std::vector<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
-  if (!weights::pack_rows(tensor, codec, 0, 2, matrix, scratch)) consumed.sum += memory[0];
+  if (!weights::pack_rows(tensor, codec, 0, kRows, matrix, scratch)) consumed.sum += memory[0];
   return consumed;
 }
 

@@ -54,10 +54,8 @@ inline void consume_tensor(const format::TensorInfo& tensor, const weights::Tens
       if (codec.unpack_row(tensor.data.data(), row, cols, codes.data()))
         consumed.sum += *std::max_element(codes.begin(), codes.end());
       codec.read_scales(tensor.data.data(), static_cast<std::size_t>(tensor.n_elements), row, cols, values.data());
-    } else {
-      const std::size_t row_bytes = cols / codec.block_elements * codec.block_bytes;
-      codec.decode_row(tensor.data.data() + row * row_bytes, cols, values.data());
     }
+    codec.read_row(tensor.data.data(), static_cast<std::size_t>(tensor.n_elements), row, cols, values.data());
     consumed.sum += values[0];
   }
 }

@@ -1,10 +1,14 @@
-// make_random_model ARCHITECTURE TYPE OUT.gguf [SHAPE [TEMPLATE]]: writes a model with random weights, for trying a
+// make_random_model ARCHITECTURE TYPE OUT.gguf [SHAPE] [KEY=VALUE...]: writes a model with random weights, for trying a
 // command by hand or for measuring speed: with the shape of a published model it takes that model's memory and time.
-// TEMPLATE is the text of a chat template.
+//
+//     scales=blocks     every block of TYPE, or every row, has a scale of its own
+//     embedding=TYPE    of embedding and head
+//     template=TEXT     a chat template
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tests/support/tiny_model.h"
 
@@ -26,18 +30,45 @@ void set_shape(TinyModelOptions& o, const std::string& shape) {
   }
 }
 
+void set_option(TinyModelOptions& o, const std::string& key, const std::string& value) {
+  if (key == "scales" && value == "blocks") {
+    o.one_scale = false;
+  } else if (key == "embedding") {
+    o.embedding_type = value;
+  } else if (key == "template") {
+    o.chat_template = value;
+  } else {
+    throw std::runtime_error("unknown option " + key + "=" + value);
+  }
+}
+
+TinyModelOptions parse_options(const std::vector<std::string>& args) {
+  TinyModelOptions options{.architecture = args[0], .type = args[1]};
+  for (std::size_t i = 3; i < args.size(); ++i) {
+    const std::size_t equals = args[i].find('=');
+    if (i == 3 && equals == std::string::npos) {
+      set_shape(options, args[i]);
+    } else {
+      set_option(options, args[i].substr(0, equals), equals == std::string::npos ? "" : args[i].substr(equals + 1));
+    }
+  }
+  options.zeros = options.type != "Q1_0" && options.embedding_type != "Q1_0";
+  return options;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4 || argc > 6) {
-    std::fputs("usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large [TEMPLATE]]\n", stderr);
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  if (args.size() < 3) {
+    std::fputs(
+        "usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large] [scales=blocks] [embedding=TYPE] "
+        "[template=TEXT]\n",
+        stderr);
     return 2;
   }
   try {
-    TinyModelOptions options{.architecture = argv[1], .type = argv[2]};
-    set_shape(options, argc > 4 ? argv[4] : "tiny");
-    if (argc > 5) options.chat_template = argv[5];
-    tern::test::write_file(argv[3], tern::test::make_tiny_model(options).build());
+    tern::test::write_file(args[2], tern::test::make_tiny_model(parse_options(args)).build());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "make_random_model: %s\n", error.what());
     return 1;

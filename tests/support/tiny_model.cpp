@@ -8,99 +8,14 @@
 
 #include "src/base/half.h"
 #include "tests/support/bytes.h"
+#include "tests/support/pack_ternary.h"
 
 namespace tern::test {
 namespace {
 
-using Bytes = std::vector<std::byte>;
-
-void append(Bytes& bytes, const void* data, std::size_t size) {
-  const auto* first = static_cast<const std::byte*>(data);
-  bytes.insert(bytes.end(), first, first + size);
-}
-
-template <typename T>
-void append(Bytes& bytes, T value) {
-  append(bytes, &value, sizeof value);
-}
-
 /// In [-1, 1), a multiple of 2^-23: exact in f32.
 float uniform(Random& random) {
   return static_cast<float>(static_cast<std::int64_t>(random.next() >> 40) - (std::int64_t{1} << 23)) * 0x1p-23f;
-}
-
-// --- packing of ternary codes (0, 1, 2), the drawings are in src/weights ------------------------------------------
-
-struct Scaled {
-  std::vector<std::uint8_t> codes;  // (rows, cols)
-  std::vector<float> scales;        // one for each 256 codes
-};
-
-Bytes pack_tq2_0(const Scaled& w) {
-  Bytes bytes;
-  for (std::size_t block = 0; block < w.codes.size() / 256; ++block) {
-    const std::uint8_t* codes = &w.codes[block * 256];
-    for (std::size_t i = 0; i < 64; ++i) {
-      const std::uint8_t* first = codes + i / 32 * 128 + i % 32;
-      append(bytes, static_cast<std::uint8_t>(first[0] | first[32] << 2 | first[64] << 4 | first[96] << 6));
-    }
-    append(bytes, f32_to_f16(w.scales[block]));
-  }
-  return bytes;
-}
-
-/// Digits `stride` apart as one base-3 fraction of 256, rounded up.
-std::uint8_t base3_byte(const std::uint8_t* codes, std::size_t stride, std::size_t n_digits) {
-  unsigned value = 0;
-  for (std::size_t n = 0; n < 5; ++n) value = value * 3 + (n < n_digits ? codes[n * stride] : 0u);
-  return static_cast<std::uint8_t>((value * 256 + 242) / 243);
-}
-
-Bytes pack_tq1_0(const Scaled& w) {
-  Bytes bytes;
-  for (std::size_t block = 0; block < w.codes.size() / 256; ++block) {
-    const std::uint8_t* codes = &w.codes[block * 256];
-    for (std::size_t m = 0; m < 32; ++m) append(bytes, base3_byte(codes + m, 32, 5));
-    for (std::size_t m = 0; m < 16; ++m) append(bytes, base3_byte(codes + 160 + m, 16, 5));
-    for (std::size_t m = 0; m < 4; ++m) append(bytes, base3_byte(codes + 240 + m, 4, 4));
-    append(bytes, f32_to_f16(w.scales[block]));
-  }
-  return bytes;
-}
-
-Bytes pack_i2_s(const Scaled& w) {
-  Bytes bytes;
-  for (std::size_t i = 0; i < w.codes.size() / 4; ++i) {
-    const std::uint8_t* first = &w.codes[i / 32 * 128 + i % 32];
-    append(bytes, static_cast<std::uint8_t>(first[0] << 6 | first[32] << 4 | first[64] << 2 | first[96]));
-  }
-  append(bytes, w.scales.front());
-  bytes.resize(bytes.size() + 28);
-  return bytes;
-}
-
-Bytes pack_f16(const Scaled& w) {
-  Bytes bytes;
-  for (std::size_t i = 0; i < w.codes.size(); ++i) {
-    append(bytes, f32_to_f16(static_cast<float>(w.codes[i] - 1) * w.scales[i / 256]));
-  }
-  return bytes;
-}
-
-struct Packing {
-  std::string_view name;
-  std::uint32_t gguf_type;
-  Bytes (*pack)(const Scaled& weights);
-};
-
-constexpr Packing kPackings[] = {
-    {"TQ1_0", 34, pack_tq1_0}, {"TQ2_0", 35, pack_tq2_0}, {"I2_S", 36, pack_i2_s}, {"F16", 1, pack_f16}};
-
-const Packing& find_packing(std::string_view name) {
-  for (const Packing& packing : kPackings) {
-    if (packing.name == name) return packing;
-  }
-  throw std::runtime_error("tiny model: unknown type " + std::string(name));
 }
 
 // --- tensors ------------------------------------------------------------------------------------------------------
@@ -109,20 +24,12 @@ const Packing& find_packing(std::string_view name) {
 class TensorMaker {
  public:
   TensorMaker(const TinyModelOptions& options, GgufBuilder& model)
-      : options_(options), packing_(find_packing(options.type)), random_(options.seed), model_(model) {}
+      : options_(options), random_(options.seed), model_(model) {}
 
   /// (rows, cols) ternary, in the type that was asked for.
   void linear(const std::string& name, std::size_t rows, std::size_t cols) {
-    Scaled weights;
-    weights.codes.resize(rows * cols);
-    for (std::uint8_t& code : weights.codes) code = static_cast<std::uint8_t>(random_.below(3));
     // A third of the weights is 0: this keeps the variance of what goes through.
-    const float scale = 1.0f / std::sqrt(static_cast<float>(cols) * 2.0f / 3.0f);
-    weights.scales.assign(rows * cols / 256, f16_to_f32(f32_to_f16(scale)));
-    if (!options_.one_scale) {
-      for (float& s : weights.scales) s = f16_to_f32(f32_to_f16(scale * (1.0f + 0.5f * uniform(random_))));
-    }
-    model_.add_tensor(name + ".weight", packing_.gguf_type, {cols, rows}, packing_.pack(weights));
+    add_ternary(name, options_.type, rows, cols, 1.0f / std::sqrt(static_cast<float>(cols) * 2.0f / 3.0f));
   }
 
   /// (n) F32, near 1.
@@ -132,16 +39,33 @@ class TensorMaker {
     model_.add_tensor(name + ".weight", 0, {n}, values);
   }
 
-  /// (rows, cols) F16.
+  /// (rows, cols) F16, or ternary.
   void embedding(const std::string& name, std::size_t rows, std::size_t cols) {
+    if (!options_.embedding_type.empty()) return add_ternary(name, options_.embedding_type, rows, cols, 0.25f);
     std::vector<std::uint16_t> values(rows * cols);
     for (std::uint16_t& value : values) value = f32_to_f16(0.25f * uniform(random_));
     model_.add_tensor(name + ".weight", 1, {cols, rows}, values);
   }
 
  private:
+  void add_ternary(const std::string& name, const std::string& type, std::size_t rows, std::size_t cols, float scale) {
+    const TernaryPacking& packing = find_packing(type);
+    TernaryWeights weights{.rows = rows, .cols = cols, .scale_cols = packing.scale_cols, .codes = {}, .scales = {}};
+    if (options_.scale_cols != 0) weights.scale_cols = options_.scale_cols;
+    if (weights.scale_cols == 0 || weights.scale_cols > cols) weights.scale_cols = cols;
+    weights.codes.resize(rows * cols);
+    for (std::uint8_t& code : weights.codes) code = static_cast<std::uint8_t>(random_.below(3));
+    if (!options_.zeros) {
+      for (std::uint8_t& code : weights.codes) code = code == 1 ? 2 : code;
+    }
+    weights.scales.assign(rows * cols / weights.scale_cols, f16_to_f32(f32_to_f16(scale)));
+    if (!options_.one_scale) {
+      for (float& s : weights.scales) s = f16_to_f32(f32_to_f16(scale * (1.0f + 0.5f * uniform(random_))));
+    }
+    model_.add_tensor(name + ".weight", packing.gguf_type, {cols, rows}, packing.pack(weights));
+  }
+
   const TinyModelOptions& options_;
-  const Packing& packing_;
   Random random_;
   GgufBuilder& model_;
 };
@@ -251,7 +175,8 @@ GgufBuilder::Tensor& find_tensor(GgufBuilder& model, std::string_view name) {
 GgufBuilder make_tiny_model(const TinyModelOptions& options) {
   GgufBuilder model;
   add_hyper_parameters(model, options);
-  const std::size_t n_rows = std::max(add_vocabulary(model), options.vocab_rows);
+  std::size_t n_rows = std::max(add_vocabulary(model), options.vocab_rows);
+  if (options.embedding_type == "IQ2_BN_R4") n_rows = (n_rows + 3) / 4 * 4;  // whole groups of rows
   if (!options.chat_template.empty()) model.add("tokenizer.chat_template", std::string_view(options.chat_template));
   TensorMaker make(options, model);
   make.embedding("token_embd", n_rows, options.dim);

@@ -14,9 +14,12 @@ namespace tern::test {
 /// of a few English words. The same options give the same bytes on every machine.
 struct TinyModelOptions {
   std::string architecture = "bitnet-b1.58";  ///< bitnet, bitnet-b1.58, llama or qwen3
-  std::string type = "TQ2_0";                 ///< of the linear layers: TQ2_0, TQ1_0, I2_S or F16
+  std::string type = "TQ2_0";                 ///< of the linear layers: F16, or one of pack_ternary.h
+  std::string embedding_type = {};            ///< of embedding and head: the same; empty: F16 that is not ternary
   std::uint64_t seed = 1;
-  bool one_scale = true;  ///< a scale for each tensor; false: one for each block (TQ1_0 and TQ2_0)
+  bool one_scale = true;       ///< a scale for each tensor; false: one for each block or row, as the type has them
+  std::size_t scale_cols = 0;  ///< columns of such a block, a multiple of the type's; 0: as the type has them
+  bool zeros = true;           ///< false: weights are -1 and +1, as Q1_0 demands
   bool tied_embeddings = true;
   std::size_t n_layers = 2;
   std::size_t dim = 256;      ///< a multiple of 256

@@ -66,6 +66,35 @@ TEST(I2s, DecodesTheKnownTensorInBlocksOf64) {
   EXPECT_EQ(crc32_of_values(ternary_values(i2s_64_codec(), from_hex(kI2s64Hex), 256)), kCrcOf256);
 }
 
+/// A row of a type in the pattern above.
+struct KnownRow {
+  std::uint32_t type;
+  std::size_t cols;
+  const char* hex;
+};
+
+std::uint32_t crc_of_pattern(std::size_t cols) {
+  return cols == 256 ? kCrcOf256 : cols == 128 ? 0xfddadc4e : 0x83ec39b7;
+}
+
+class KnownRows : public testing::TestWithParam<KnownRow> {};
+
+TEST_P(KnownRows, DecodeToTheKnownValues) {
+  const auto& [type, cols, hex] = GetParam();
+  const TensorCodec& codec = *find_codec(type);
+  ASSERT_EQ(codec.row_bytes(cols), from_hex(hex).size());
+  EXPECT_EQ(crc32_of_values(ternary_values(codec, from_hex(hex), cols)), crc_of_pattern(cols));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    TernaryTypes, KnownRows,
+    testing::Values(KnownRow{42, 64, "0038 24914412492491441249 2491441249 24"},
+                    KnownRow{142, 128, "0038 24914412492491441249 24914412492491441249 24914412492491441249 2491"},
+                    KnownRow{143, 128, "3192b622663192b622663192b62266310f85af2d900f85af465c0038"},
+                    KnownRow{135, 128, "0000003f2449124491244912449124491244912491244912449124491244912449124491"},
+                    KnownRow{134, 128, "00386c6c6c242424616161cbcbcb174444446c6c6c24242461616144"}),
+    [](const auto& test) { return std::string(find_codec(test.param.type)->name); });
+
 /// Byte i is (37 i + 11) mod 256, with f16 0.5 (and 0.25 for a minimum) where the block keeps its scales.
 std::vector<std::byte> pattern_block(std::size_t n_bytes, std::size_t d_at, std::size_t dmin_at = SIZE_MAX) {
   std::vector<std::byte> block(n_bytes);
@@ -105,6 +134,19 @@ INSTANTIATE_TEST_SUITE_P(
                     PatternCase{13, pattern_block(176, 0, 2), 0xca21f113, {405.75f, -12.75f, 312.75f}},
                     PatternCase{14, pattern_block(210, 208), 0x7dd18393, {-715.5f, 848.0f, 291.5f}}),
     [](const auto& test) { return std::string(find_codec(test.param.type)->name); });
+
+TEST(Q1_0, DecodesTheKnownBlock) {
+  const TensorCodec& codec = *find_codec(41);
+  const std::vector<std::byte> block = pattern_block(18, 0);
+  std::vector<std::uint8_t> codes(128);
+  ASSERT_TRUE(codec.unpack_row(block.data(), 0, codes.size(), codes.data()));
+  float scale = 0;
+  codec.read_scales(block.data(), codes.size(), 0, codes.size(), &scale);
+  std::vector<float> values;
+  for (const std::uint8_t code : codes) values.push_back((static_cast<float>(code) - 1) * scale);
+  EXPECT_EQ(std::vector<float>(values.begin(), values.begin() + 3), (std::vector<float>{0.5f, -0.5f, 0.5f}));
+  EXPECT_EQ(crc32_of_values(values), 0xf96d9f94);
+}
 
 // --- ternary types, beyond the vectors ----------------------------------------------------------------------------
 
@@ -165,15 +207,66 @@ TEST(I2s, TheThirdCodeIsRefusedWhereverItIs) {
   }
 }
 
-TEST(Tq2_0, TheThirdCodeIsRefusedWhereverItIs) {
-  std::vector<std::byte> block = from_hex(kTq2Hex);
-  std::vector<std::uint8_t> codes(256);
-  for (std::size_t byte = 0; byte < 64; ++byte) {
-    for (int shift = 0; shift < 8; shift += 2) {
-      std::vector<std::byte> broken = block;
-      broken[byte] |= static_cast<std::byte>(3 << shift);
-      ASSERT_FALSE(find_codec(35)->unpack_row(broken.data(), 0, 256, codes.data())) << byte << " " << shift;
+TEST(TwoBitTypes, TheThirdCodeIsRefusedWhereverItIs) {
+  struct Codes {
+    std::uint32_t type;
+    std::size_t first, n;  // bytes
+  };
+  for (const auto& [type, first, n] : {Codes{35, 0, 64}, {42, 2, 16}, {142, 2, 32}, {135, 4, 64}}) {
+    constexpr std::size_t kCols = 256;
+    const TensorCodec& codec = *find_codec(type);
+    const std::vector<std::byte> row(codec.row_bytes(kCols));
+    std::vector<std::uint8_t> codes(kCols);
+    ASSERT_TRUE(codec.unpack_row(row.data(), 0, kCols, codes.data()));
+    for (std::size_t byte = first; byte < first + n; ++byte) {
+      for (int shift = 0; shift < 8; shift += 2) {
+        std::vector<std::byte> broken = row;
+        broken[byte] |= static_cast<std::byte>(3 << shift);
+        ASSERT_FALSE(codec.unpack_row(broken.data(), 0, kCols, codes.data())) << codec.name << " " << byte;
+      }
     }
+  }
+}
+
+/// Writes IQ2_BN_R4 by its definition, one code after the other.  codes: (rows, cols)
+std::vector<std::byte> encode_interleaved(const std::vector<std::uint8_t>& codes, std::size_t cols,
+                                          const std::vector<float>& scales) {
+  const std::size_t four_bytes = 4 * (4 + cols / 4);
+  std::vector<std::byte> tensor(scales.size() / 4 * four_bytes);
+  for (std::size_t row = 0; row < scales.size(); ++row) {
+    std::byte* four = tensor.data() + row / 4 * four_bytes;
+    std::memcpy(four + row % 4 * 4, &scales[row], 4);
+    for (std::size_t c = 0; c < cols; ++c) {
+      const std::size_t at = 16 + c / 64 * 64 + c % 64 / 16 * 16 + row % 4 * 4 + c % 4;
+      four[at] |= static_cast<std::byte>(codes[row * cols + c] << (c % 16 / 4 * 2));
+    }
+  }
+  return tensor;
+}
+
+TEST(Iq2BnR4, FourRowsLieTogether) {
+  constexpr std::size_t kCols = 192;
+  const std::vector<float> scales = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f};
+  std::vector<std::uint8_t> codes = random_codes(scales.size() * kCols, 9);
+  const TensorCodec& codec = *find_codec(335);
+  const std::vector<std::byte> tensor = encode_interleaved(codes, kCols, scales);
+  ASSERT_EQ(tensor_size(335, kCols, codes.size()).bytes, tensor.size());
+  EXPECT_FALSE(tensor_size(335, kCols, 6 * kCols).bytes);  // not whole groups of rows
+  for (std::size_t row = 0; row < scales.size(); ++row) {
+    std::vector<std::uint8_t> found(kCols);
+    ASSERT_TRUE(codec.unpack_row(tensor.data(), row, kCols, found.data()));
+    EXPECT_TRUE(std::equal(found.begin(), found.end(), codes.begin() + static_cast<std::ptrdiff_t>(row * kCols)));
+    float scale = 0;
+    codec.read_scales(tensor.data(), codes.size(), row, kCols, &scale);
+    EXPECT_EQ(scale, scales[row]);
+  }
+  for (std::size_t at = 0; at < codes.size(); ++at) {
+    std::vector<std::uint8_t> broken = codes;
+    broken[at] = 3;
+    std::vector<std::uint8_t> found(kCols);
+    const std::vector<std::byte> bytes = encode_interleaved(broken, kCols, scales);
+    ASSERT_FALSE(codec.unpack_row(bytes.data(), at / kCols, kCols, found.data())) << at;
+    ASSERT_TRUE(codec.unpack_row(bytes.data(), (at / kCols + 1) % scales.size(), kCols, found.data())) << at;
   }
 }
 
@@ -199,7 +292,8 @@ TEST(Codecs, RowsAreIndependent) {
   test::Random random(7);
   for (const TensorCodec* codec : all_codecs()) {
     if (codec->tensor_bytes != nullptr) continue;  // I2_S: see RowsMayBeginInsideABlock
-    const std::size_t row_bytes = kCols / codec->block_elements * codec->block_bytes;
+    if (codec->rows_together > 1) continue;        // see FourRowsLieTogether
+    const std::size_t row_bytes = codec->row_bytes(kCols);
     std::vector<std::byte> tensor(kRows * row_bytes);
     for (std::byte& byte : tensor) byte = static_cast<std::byte>(random.next() & 0x55);
     for (std::size_t r = 0; r < kRows && codec->is_ternary(); ++r) {
@@ -209,9 +303,10 @@ TEST(Codecs, RowsAreIndependent) {
       ASSERT_TRUE(codec->unpack_row(tensor.data(), r, kCols, codes.data()));
       ASSERT_TRUE(codec->unpack_row(alone, 0, kCols, codes_alone.data()));
       EXPECT_EQ(codes, codes_alone) << codec->name;
-      EXPECT_EQ(std::set<std::uint8_t>(codes.begin(), codes.end()).size(), codec->gguf_type == 35 ? 2u : 3u);
-      std::vector<float> scales(2);
-      std::vector<float> scales_alone(2);
+      const bool base3 = codec->name.find("1_0") != std::string_view::npos || codec->gguf_type == 134;
+      EXPECT_EQ(std::set<std::uint8_t>(codes.begin(), codes.end()).size(), base3 && codec->has_zero ? 3u : 2u);
+      std::vector<float> scales(kCols / codec->scale_cols(kCols));
+      std::vector<float> scales_alone(scales.size());
       codec->read_scales(tensor.data(), kRows * kCols, r, kCols, scales.data());
       codec->read_scales(alone, kCols, 0, kCols, scales_alone.data());
       EXPECT_EQ(scales, scales_alone) << codec->name;
@@ -236,8 +331,9 @@ TEST(FloatTypes, DecodeKnownValues) {
 }
 
 TEST(CodecTable, IsSortedByIdAndComplete) {
-  const std::set<std::string_view> expected = {"F32",  "F16",  "BF16",  "Q4_0",  "Q8_0", "Q4_K",
-                                               "Q5_K", "Q6_K", "TQ1_0", "TQ2_0", "I2_S"};
+  const std::set<std::string_view> expected = {"F32",  "F16",   "BF16",   "Q4_0",   "Q8_0",   "Q4_K",
+                                               "Q5_K", "Q6_K",  "TQ1_0",  "TQ2_0",  "I2_S",   "Q1_0",
+                                               "Q2_0", "PQ2_0", "PTQ1_0", "IQ1_BN", "IQ2_BN", "IQ2_BN_R4"};
   std::set<std::string_view> names;
   std::uint32_t previous = 0;
   for (const TensorCodec* codec : all_codecs()) {
@@ -258,6 +354,13 @@ TEST(CodecTable, SizesTensors) {
   EXPECT_EQ(tensor_size(35, 512, 1024).bytes, 264u);
   EXPECT_EQ(tensor_size(36, 64, 128).bytes, 64u);  // rows may share a block
   EXPECT_EQ(tensor_size(14, 256, 512).bytes, 420u);
+  EXPECT_EQ(tensor_size(41, 128, 256).bytes, 36u);
+  EXPECT_EQ(tensor_size(42, 192, 384).bytes, 108u);
+  EXPECT_FALSE(tensor_size(42, 192, 384).other);  // not whole blocks of 128
+  EXPECT_EQ(tensor_size(42, 256, 512).other->bytes, 136u);
+  EXPECT_EQ(tensor_size(42, 256, 512).other->type, 142u);
+  EXPECT_EQ(tensor_size(134, 128, 256).bytes, 2 * 28u);
+  EXPECT_EQ(tensor_size(135, 128, 256).bytes, 2 * 36u);
   EXPECT_FALSE(tensor_size(14, 128, 512).bytes);
   EXPECT_EQ(tensor_size(14, 128, 512).kind, ErrorKind::kBadFile);
   EXPECT_FALSE(tensor_size(0, 1, ~std::uint64_t{0}).bytes);

@@ -53,7 +53,7 @@ std::vector<std::int32_t> multiply(const kernels::TernaryRoutine& routine, const
   AlignedBuffer<std::uint8_t> scratch(routine.scratch_bytes(cols) + kReadPast);
   routine.prepare(x, 1, cols, 0, 1, operand.data());
   std::vector<std::int32_t> y(matrix.rows);
-  routine.multiply({.weights = matrix.col_block(block),
+  routine.multiply({.weights = matrix.weights.data(),
                     .operand = operand.data(),
                     .n_tokens = 1,
                     .cols = cols,
@@ -62,7 +62,9 @@ std::vector<std::int32_t> multiply(const kernels::TernaryRoutine& routine, const
                     .token_begin = 0,
                     .token_end = 1,
                     .sink = {copy_sums, y.data()},
-                    .scratch = scratch.data()});
+                    .scratch = scratch.data(),
+                    .col_block = block,
+                    .n_col_blocks = matrix.n_col_blocks});
   return y;
 }
 
@@ -70,7 +72,6 @@ class PackedProduct : public testing::TestWithParam<const kernels::TernaryKernel
 
 TEST_P(PackedProduct, EqualsTheProductOfTheCodes) {
   const kernels::TernaryKernel& kernel = *GetParam();
-  const kernels::TernaryRoutine& routine = kernel.decode.multiply != nullptr ? kernel.decode : kernel.prompt;
   const TensorCodec& codec = *find_codec(34);
   test::Random random(6);
   std::vector<std::int8_t> x(kCols);
@@ -95,7 +96,10 @@ TEST_P(PackedProduct, EqualsTheProductOfTheCodes) {
       }
       std::vector<std::int32_t> expected(kRows);
       kernels::reference_product(codes.data(), kRows, matrix.block_cols, x.data() + first, 1, expected.data());
-      EXPECT_EQ(multiply(routine, matrix, block, x.data() + first), expected);
+      for (const kernels::TernaryRoutine& routine : {kernel.decode, kernel.prompt}) {
+        if (routine.multiply == nullptr) continue;
+        EXPECT_EQ(multiply(routine, matrix, block, x.data() + first), expected);
+      }
     }
   }
 }

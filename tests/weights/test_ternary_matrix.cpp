@@ -197,8 +197,8 @@ struct Packed {
   }
 
   [[nodiscard]] std::uint8_t code(std::size_t row, std::size_t col) const {
-    const std::uint8_t* block = matrix.col_block(col / matrix.block_cols);
-    return block[row * test::plain_stride(matrix.block_cols) + col % matrix.block_cols];
+    const std::uint8_t* block = matrix.block(row / test::kPlainRowBlock, col / matrix.block_cols);
+    return block[row % test::kPlainRowBlock * test::plain_stride(matrix.block_cols) + col % matrix.block_cols];
   }
   [[nodiscard]] float scale(std::size_t row, std::size_t col) const {
     switch (matrix.kind) {
@@ -209,7 +209,7 @@ struct Packed {
       case ScaleKind::kBlock:
         break;
     }
-    return matrix.scales[col / matrix.block_cols * matrix.rows + row];
+    return f16_to_f32(matrix.block_scales[col / matrix.block_cols * matrix.rows + row]);
   }
 };
 
@@ -237,7 +237,8 @@ TEST(PackRows, KeepsEveryWeightOfEachKind) {
     const Packed packed(tensor);
     EXPECT_EQ(packed.matrix.kind, kinds[i]);
     expect_same_weights(tensor, packed);
-    EXPECT_EQ(packed.matrix.bytes(), packed.memory.size() + packed.matrix.scales.size() * sizeof(float));
+    const std::size_t scale_bytes[] = {4, 5 * 4, 5 * 3 * 2};
+    EXPECT_EQ(packed.matrix.bytes(), packed.memory.size() + scale_bytes[i]);
   }
 }
 

@@ -1,6 +1,7 @@
 // tern chat: questions and answers with a model, in turn.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdlib>
 #include <ctime>

@@ -1,6 +1,7 @@
 #include "tools/chat_options.h"
 
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <filesystem>

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <optional>
 #include <string>
 
 #include "tern/tern.h"
+#include "tools/cli11.h"
 
 namespace tern::tools {
 

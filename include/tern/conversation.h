@@ -24,8 +24,9 @@ class Conversation {
   /// Puts a question; it and the answer become messages. An answer that was cut short stays as far as it came.
   ///
   /// Where nothing came before it was cancelled, or because the conversation leaves no room for an answer in the
-  /// context (FinishReason::kContext), the question is taken back. continues_text of the options does not count. Errors
-  /// Error: as ChatTemplate::render and generate(); the messages are as before
+  /// context (FinishReason::kContext), the question is taken back. continues_text of the options does not count.
+  ///
+  /// Errors    Error: as ChatTemplate::render and generate(); the messages are as before
   GenerateResult ask(std::string_view question, const GenerateOptions& options,
                      const std::function<void(std::string_view)>& on_text = {});
 

@@ -36,7 +36,7 @@ struct SystemFiles {
 /// Errors    Error: kInvalidArgument (TERN_ISA)
 [[nodiscard]] std::vector<Finding> examine_machine(const SystemFiles& files = {});
 
-/// Compares every kernel that can run here with the reference, on random and extreme products. Takes a second or two.
+/// Compares every kernel that can run here with the reference, on random and extreme products.
 ///
 /// `on_progress` gets the share done, 0 to 1.
 [[nodiscard]] std::vector<Finding> examine_kernels(const std::function<void(double)>& on_progress = {});

@@ -58,14 +58,14 @@ Finding examine_threads(const MachineDescription& machine, const SystemFiles& fi
 Finding examine_huge_pages(const SystemFiles& files) {
   std::string line;
   std::getline(std::ifstream(files.huge_pages), line);
-  if (line.empty()) return {"huge pages", Health::kRemark, "the system does not say; without them decoding is slower"};
+  if (line.empty()) return {"huge pages", Health::kRemark, "the system does not say whether weights can lie in them"};
   const std::size_t begin = line.find('[');
   const std::size_t end = line.find(']');
   const bool marked = begin != std::string::npos && end != std::string::npos && begin < end;
   const std::string mode = marked ? line.substr(begin + 1, end - begin - 1) : line;
   if (mode != "never") return {"huge pages", Health::kGood, mode};
   return {"huge pages", Health::kRemark,
-          fmt::format("never: decoding is slower; as root: echo madvise > {}", files.huge_pages.string())};
+          fmt::format("never: weights lie in small ones; as root: echo madvise > {}", files.huge_pages.string())};
 }
 
 // --- kernels ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,11 @@ class ChatTerminal : public ChatCommandTest {
     return {.arguments = with_chat_model("chat", std::move(more)),
             .environment = {{"XDG_STATE_HOME", temporary_path("state")}, {"TERM", "xterm"}, {"NO_COLOR", "1"}}};
   }
+  void save_one_question(Terminal& terminal) const {
+    terminal.type("/save " + saved_ + "\n");
+    ASSERT_TRUE(terminal.shows("1 question saved")) << terminal.shown();
+    ASSERT_TRUE(terminal.shows("> "));
+  }
   [[nodiscard]] std::string history_path() const { return temporary_path("state") + "/tern/history"; }
 
   const std::vector<std::string> short_ = {"-n", "4"};
@@ -34,9 +39,7 @@ TEST_F(ChatTerminal, AnswersAndLeaves) {
   terminal.type("hello\n");
   ASSERT_TRUE(terminal.shows("cut after 4 tokens")) << terminal.shown();
   ASSERT_TRUE(terminal.shows("> "));
-  terminal.type("/save " + saved_ + "\n");
-  ASSERT_TRUE(terminal.shows("1 question saved")) << terminal.shown();
-  ASSERT_TRUE(terminal.shows("> "));
+  ASSERT_NO_FATAL_FAILURE(save_one_question(terminal));
   terminal.type(kCtrlD);
   EXPECT_EQ(terminal.finish(), 0) << terminal.shown();
   EXPECT_EQ(saved_messages()[0]["content"], "hello");
@@ -51,9 +54,7 @@ TEST_F(ChatTerminal, CtrlCStopsAnAnswerThatStaysAsFarAsItCame) {
   terminal.type(kCtrlC);
   ASSERT_TRUE(terminal.shows("the answer stays as far as it came")) << terminal.shown();
   ASSERT_TRUE(terminal.shows("> "));
-  terminal.type("/save " + saved_ + "\n");
-  ASSERT_TRUE(terminal.shows("1 question saved")) << terminal.shown();
-  ASSERT_TRUE(terminal.shows("> "));
+  ASSERT_NO_FATAL_FAILURE(save_one_question(terminal));
   terminal.type("/quit\n");
   EXPECT_EQ(terminal.finish(), 0);
   ASSERT_EQ(saved_messages().size(), 2u);
@@ -71,9 +72,7 @@ TEST_F(ChatTerminal, CtrlCAtThePromptClearsTheLineAndASecondOneLeaves) {
   terminal.type("but this\n");
   ASSERT_TRUE(terminal.shows("cut after 4 tokens")) << terminal.shown();
   ASSERT_TRUE(terminal.shows("> "));
-  terminal.type("/save " + saved_ + "\n");
-  ASSERT_TRUE(terminal.shows("1 question saved"));
-  ASSERT_TRUE(terminal.shows("> "));
+  ASSERT_NO_FATAL_FAILURE(save_one_question(terminal));
   terminal.type(kCtrlC);
   ASSERT_TRUE(terminal.shows("Ctrl-C again")) << terminal.shown();
   ASSERT_TRUE(terminal.shows("> "));

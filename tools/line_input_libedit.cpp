@@ -20,6 +20,7 @@ struct Release {
   void operator()(History* history) const noexcept { history_end(history); }
 };
 
+constexpr char kCtrlD = '\4';
 constexpr char kInvisible = '\1';  // around what takes no place on the screen
 
 /// Keys that people expect and libedit does not have.
@@ -69,6 +70,7 @@ class EditedInput final : public LineInput {
   InputLine next(std::string_view prompt) override {
     prompt_ = mark_escapes(prompt);
     interrupted_ = false;
+    el_set(editor_.get(), EL_PREP_TERM, 1);  // el_gets alone shows the prompt before the terminal is ready for keys
     int size = 0;
     const char* line = el_gets(editor_.get(), &size);
     if (line == nullptr || size <= 0) {
@@ -133,8 +135,10 @@ class EditedInput final : public LineInput {
       }
       char byte = 0;
       if (::read(STDIN_FILENO, &byte, 1) != 1) return 0;  // also when the terminal went away
+      // Ctrl-D typed between two lines, while the terminal collected whole lines itself, is kept as a zero (Linux).
+      if (byte == 0) byte = kCtrlD;
       const std::size_t used = std::mbrtowc(character, &byte, 1, &state);
-      if (used == 0 || used == 1) return 1;
+      if (used == 1) return 1;
       if (used == static_cast<std::size_t>(-1)) state = {};  // not UTF-8: left out
     }
   }

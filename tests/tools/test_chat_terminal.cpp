@@ -45,6 +45,16 @@ TEST_F(ChatTerminal, AnswersAndLeaves) {
   EXPECT_EQ(saved_messages()[0]["content"], "hello");
 }
 
+TEST_F(ChatTerminal, CtrlDTypedDuringAnAnswerLeavesAfterIt) {
+  Terminal terminal(launch({"-n", "3000", "-c", "4096"}));
+  ASSERT_TRUE(terminal.shows("> "));
+  terminal.type("hello\n");
+  ASSERT_TRUE(terminal.shows("\n"));
+  ASSERT_TRUE(terminal.shows("e"));  // some of the answer
+  terminal.type(kCtrlD);
+  EXPECT_EQ(terminal.finish(), 0) << terminal.shown();
+}
+
 TEST_F(ChatTerminal, CtrlCStopsAnAnswerThatStaysAsFarAsItCame) {
   Terminal terminal(launch(long_));
   ASSERT_TRUE(terminal.shows("> "));

@@ -11,7 +11,6 @@
 #include "kernels/addsub_tables.h"
 #include "kernels/block_ahead.h"
 #include "kernels/layout_rows64.h"
-#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -175,7 +174,7 @@ void decode_multiply(const TernaryProduct& p) {
   for (std::size_t r = p.row_begin; r < p.row_end; r += rows64::kRows) {
     const std::size_t block_bytes = rows64::block_bytes(p.cols);
     const std::uint8_t* weights = weights_at(p, r / rows64::kRows, block_bytes);
-    BlockAhead ahead(weights - p.col_block * block_bytes, p.n_col_blocks * block_bytes, p.col_block, p.n_col_blocks);
+    BlockAhead ahead = ahead_of(p, r / rows64::kRows, block_bytes);
     const std::size_t n_rows = p.row_end - r < rows64::kRows ? p.row_end - r : rows64::kRows;
     for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
       alignas(64) std::int32_t sums[rows64::kRows];

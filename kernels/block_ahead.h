@@ -3,8 +3,7 @@
 // Fetching weights ahead of a kernel that reads one block of rows after the other. Included by those kernels; all
 // names are local to the including file (see kernels.h).
 
-#include <cstddef>
-#include <cstdint>
+#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -34,6 +33,12 @@ class BlockAhead {
   const std::uint8_t* next_;
   std::size_t run_bytes_;
 };
+
+/// For the weights_at() of a product: those of all blocks of columns are one block to be fetched, as they lie.
+[[nodiscard]] inline BlockAhead ahead_of(const TernaryProduct& p, std::size_t row_block, std::size_t block_bytes) {
+  return {p.weights + row_block * p.n_col_blocks * block_bytes, p.n_col_blocks * block_bytes, p.col_block,
+          p.n_col_blocks};
+}
 
 }  // namespace
 }  // namespace tern::kernels

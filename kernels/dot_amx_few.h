@@ -104,7 +104,7 @@ struct Few {
   void multiply() {
     decode(span_at(p.row_begin, 0, 0), 0);
     for (std::size_t row = p.row_begin; row < p.row_end; row += e5::kRows) {
-      BlockAhead ahead(block_at(row), block_bytes);
+      BlockAhead ahead = ahead_of(p, row / e5::kRows, block_bytes);
       std::int32_t* sums = scratch.sums[row / e5::kRows % 2];
       if constexpr (kStrips == 2) {
         multiply_pair(row, ahead, sums);

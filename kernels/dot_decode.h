@@ -3,7 +3,6 @@
 // Decoding from the layout "tile16x4", for kernels whose registers hold the sums of one tile. Included by those
 // kernels; all names are local to the including file (see kernels.h).
 
-#include "kernels/block_ahead.h"
 #include "kernels/dot_loops.h"
 
 namespace tern::kernels {
@@ -27,9 +26,9 @@ constexpr std::size_t kNearBytes = 1024;  // bytes ahead, into the first cache
 template <typename Sums>
 struct DecodeTile : PackedStrip<Tile16x4Columns, 1> {
   template <std::size_t kN>
-  static void add(const std::uint8_t* weights, const std::uint8_t* x, std::size_t cols, std::int32_t* sums) {
+  static void add(const std::uint8_t* weights, const std::uint8_t* x, std::size_t cols, BlockAhead& ahead,
+                  std::int32_t* sums) {
     const std::size_t n_steps = tile16x4::n_steps(cols);
-    BlockAhead ahead(weights, n_steps * kStepBytes);
     for (std::size_t s = 0; s < n_steps; s += Sums::kMaxSteps) {
       const std::size_t n = n_steps - s < Sums::kMaxSteps ? n_steps - s : Sums::kMaxSteps;
       for (std::size_t i = 0; i < tile16x4::kTiles; ++i) {

@@ -19,13 +19,15 @@
 //       static const std::uint8_t* strip(const std::uint8_t* chunk, std::size_t row, std::size_t cols,
 //                                        std::uint8_t* scratch);
 //       // Adds the products of codes and activations of kN <= kTokens tokens. x: columns 0 .. kTogether - 1 of token
-//       // 0, 1, .. kN - 1, the next columns, ...; sums: (kN, kRows), 64-byte aligned.
+//       // 0, 1, .. kN - 1, the next columns, ...; sums: (kN, kRows), 64-byte aligned. `ahead` may be asked to fetch as
+//       // many lines as are read.
 //       template <std::size_t kN>
-//       static void add(const std::uint8_t* strip, const std::uint8_t* x, std::size_t cols, std::int32_t* sums);
+//       static void add(const std::uint8_t* strip, const std::uint8_t* x, std::size_t cols, BlockAhead& ahead,
+//                       std::int32_t* sums);
 //     };
 
+#include "kernels/block_ahead.h"
 #include "kernels/dot_operand.h"
-#include "kernels/weights_at.h"
 
 namespace tern::kernels {
 namespace {
@@ -70,12 +72,12 @@ struct DotRoutine {
 
   /// Calls Tile::add<n>: the number of tokens is a constant there, for its sums to stay in registers.
   template <std::size_t kN = Tile::kTokens>
-  static void add(std::size_t n, const std::uint8_t* strip, const std::uint8_t* x, std::size_t cols,
+  static void add(std::size_t n, const std::uint8_t* strip, const std::uint8_t* x, std::size_t cols, BlockAhead& ahead,
                   std::int32_t* sums) {
     if constexpr (kN > 1) {
-      if (n < kN) return add<kN - 1>(n, strip, x, cols, sums);
+      if (n < kN) return add<kN - 1>(n, strip, x, cols, ahead, sums);
     }
-    Tile::template add<kN>(strip, x, cols, sums);
+    Tile::template add<kN>(strip, x, cols, ahead, sums);
   }
 
   /// Rows [row, row_end), at most kBlockRows of one block, and tokens [first, last), at most kGroupTokens.
@@ -100,23 +102,25 @@ struct DotRoutine {
 
   /// Adds the products of a strip's columns [begin, begin + cols) with all tokens.
   static void add_strip(const TernaryProduct& p, const Piece& piece, const std::uint8_t* strip, std::size_t begin,
-                        std::int32_t* sums) {
+                        BlockAhead& ahead, std::int32_t* sums) {
     const std::size_t cols = p.cols - begin < Tile::kChunkCols ? p.cols - begin : Tile::kChunkCols;
     for (std::size_t first = piece.first; first < piece.last; first += Tile::kTokens) {
       const std::size_t n = p.n_tokens - first < Tile::kTokens ? p.n_tokens - first : Tile::kTokens;
       const std::uint8_t* x = Operand::columns(Operand::block(p.operand, first, p.cols)) + begin * n;
-      add(n, strip, x, cols, sums + (first - piece.first) * Tile::kRows);
+      add(n, strip, x, cols, ahead, sums + (first - piece.first) * Tile::kRows);
     }
   }
 
   /// Chunk by chunk, so that weights are read from memory in order, and by all strips while they are near.
   static void add_chunks(const TernaryProduct& p, const Piece& piece, std::int32_t* sums) {
-    const std::uint8_t* block = weights_at(p, piece.row / kBlockRows, Tile::Columns::block_bytes(p.cols));
+    const std::size_t block_bytes = Tile::Columns::block_bytes(p.cols);
+    const std::uint8_t* block = weights_at(p, piece.row / kBlockRows, block_bytes);
+    BlockAhead ahead = ahead_of(p, piece.row / kBlockRows, block_bytes);
     for (std::size_t c = 0; c < p.cols; c += Tile::kChunkCols) {
       const std::size_t cols = p.cols - c < Tile::kChunkCols ? p.cols - c : Tile::kChunkCols;
       const std::uint8_t* chunk = block + Tile::Columns::block_bytes(c);
       for (std::size_t s = 0; s < piece.n_strips(); ++s) {
-        add_strip(p, piece, Tile::strip(chunk, s * Tile::kRows, cols, p.scratch), c, sums + s * kStripSums);
+        add_strip(p, piece, Tile::strip(chunk, s * Tile::kRows, cols, p.scratch), c, ahead, sums + s * kStripSums);
       }
     }
   }

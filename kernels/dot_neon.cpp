@@ -49,7 +49,8 @@ struct PromptTile : UnpackedStrip<Tile16x4Columns, kTileRows, kPromptTokens> {
   }
 
   template <std::size_t kN>
-  static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
+  static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, BlockAhead& /*ahead*/,
+                  std::int32_t* sums) {
     const std::size_t n_quads = Columns::padded(cols) / kQuad;
     for (std::size_t row = 0; row < kRows; row += kHalfRows) {
       add_half<kN>(strip + row * kQuad, quads, n_quads, sums + row);

@@ -81,7 +81,8 @@ struct PromptTile : UnpackedStrip<Tile16x4Columns, kTileRows, kPromptTokens, kOc
   }
 
   template <std::size_t kN>
-  static void add(const std::uint8_t* strip, const std::uint8_t* octets, std::size_t cols, std::int32_t* sums) {
+  static void add(const std::uint8_t* strip, const std::uint8_t* octets, std::size_t cols, BlockAhead& /*ahead*/,
+                  std::int32_t* sums) {
     const std::size_t n_octets = Columns::padded(cols) / kOctet;
     for (std::size_t row = 0; row < kRows; row += kHalfRows) {
       add_half<kN>(strip + row * kOctet, octets, n_octets, sums + row);

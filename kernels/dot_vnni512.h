@@ -8,7 +8,6 @@
 
 #include <immintrin.h>
 
-#include "kernels/block_ahead.h"
 #include "kernels/dot_loops.h"
 
 namespace tern::kernels {
@@ -153,13 +152,12 @@ struct BatchSums {
 template <typename Decoder>
 struct BatchTile : PackedStrip<typename Decoder::Columns, 8> {
   template <std::size_t kN>
-  static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
+  static void add(const std::uint8_t* weights, const std::uint8_t* quads, std::size_t cols, BlockAhead& ahead,
+                  std::int32_t* sums) {
     using Sums = BatchSums<Decoder, kN>;
     // Where registers hold half a block, each span is read twice, the second time from the first cache.
     constexpr std::size_t kSpans = Sums::kTiles == kBlockTiles ? kMaxSpans : 1;
     constexpr std::size_t kCols = kSpans * Decoder::kSpanCols;
-    const std::size_t block_bytes = Decoder::Columns::block_bytes(cols);
-    BlockAhead ahead(weights, block_bytes);
     for (std::size_t begin = 0; begin < cols; begin += kCols) {
       const std::size_t n = cols - begin < kCols ? cols - begin : kCols;
       for (std::size_t first = 0; first < kBlockTiles; first += Sums::kTiles) {
@@ -210,7 +208,8 @@ struct PromptTile : UnpackedStrip<typename Unpacker::Columns, kStripTiles * kTil
   }
 
   template <std::size_t kN>
-  static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
+  static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, BlockAhead& /*ahead*/,
+                  std::int32_t* sums) {
     __m512i a[kN];
     __m512i b[kN];
     for (std::size_t t = 0; t < kN; ++t) {

@@ -86,7 +86,8 @@ struct PromptTile : UnpackedStrip<Tile16x4Columns, kTileRows, kBlockTokens> {
   }
 
   template <std::size_t kN>
-  static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, std::int32_t* sums) {
+  static void add(const std::uint8_t* strip, const std::uint8_t* quads, std::size_t cols, BlockAhead& /*ahead*/,
+                  std::int32_t* sums) {
     const std::size_t n_quads = Strip::Columns::padded(cols) / kQuad;
     for (std::size_t q = 0; q < n_quads; q += Products::kMaxQuads) {
       add_quads<kN>(strip + q * kTileBytes, quads + q * kN * kQuad,

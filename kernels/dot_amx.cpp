@@ -15,7 +15,7 @@ namespace tern::kernels {
 namespace {
 
 using amx::Decoder;
-using amx::kDigitBytes;
+using amx::kColsBytes;
 using amx::kLineBytes;
 using amx::kPanelBytes;
 using amx::kStripRows;
@@ -49,6 +49,7 @@ struct Beside {
 
 // --- multiplying ------------------------------------------------------------------------------------------------
 
+constexpr std::size_t kSpanTiles = e5::kSpanCols / amx::kTileCols;
 constexpr std::size_t kChunkSpans = 3;  // decoded together; with the activations they meet, they fit the first cache
 constexpr std::size_t kRunRows = 2 * e5::kRows;  // handed over together
 constexpr std::size_t kMaxBlockTokens = 256;
@@ -80,11 +81,11 @@ Ahead ahead_of_strip(const TernaryProduct& p, std::size_t row, std::size_t n_cal
   return {block_at(p, row) + (half + 1) * half_bytes, (half_bytes / kLineBytes + n_calls - 1) / n_calls};
 }
 
-/// Adds the products of a span.
+/// Adds the products of a span, which has `n` tiles of columns.
 template <int kTokenTiles>
-void add_span(TokenTiles x, const std::uint8_t* panel, Beside& beside) {
-  for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
-    SumTiles<kTokenTiles, 2>::add({x.first + j * kTileBytes, x.stride}, panel + j * kDigitBytes);
+void add_span(TokenTiles x, const std::uint8_t* panel, std::size_t n, Beside& beside) {
+  for (std::size_t i = 0; i < n; ++i) {
+    SumTiles<kTokenTiles, 2>::add({x.first + i * kTileBytes, x.stride}, panel + i * kColsBytes);
     beside.ahead.fetch();
   }
   beside.outbox.hand_over(beside.n_tokens);
@@ -93,6 +94,7 @@ void add_span(TokenTiles x, const std::uint8_t* panel, Beside& beside) {
 /// Spans that are decoded at once.
 struct Chunk {
   std::size_t first, n;
+  std::size_t cols;  // from the first on, to the end of the matrix
 };
 
 /// Decodes a chunk of the strip at `row`.
@@ -108,9 +110,10 @@ void decode_chunk(const TernaryProduct& p, std::size_t row, Chunk chunk, std::ui
 
 template <int kTokenTiles>
 void add_chunk(TokenTiles tokens, Chunk chunk, const std::uint8_t* panel, Beside& beside) {
-  for (std::size_t s = 0; s < chunk.n; ++s, panel += kPanelBytes) {
-    const std::uint8_t* x = tokens.first + kTileBytes + (chunk.first + s) * Operand::kSpanBytes;
-    add_span<kTokenTiles>({x, tokens.stride}, panel, beside);
+  const std::uint8_t* x = tokens.first + (1 + chunk.first * kSpanTiles) * kTileBytes;
+  for (std::size_t s = 0; s < chunk.n; ++s, panel += kPanelBytes, x += kSpanTiles * kTileBytes) {
+    const std::size_t n_tiles = Operand::span_tiles(chunk.cols - s * e5::kSpanCols);
+    add_span<kTokenTiles>({x, tokens.stride}, panel, n_tiles, beside);
   }
 }
 
@@ -149,10 +152,11 @@ void multiply_strip(const TernaryProduct& p, std::size_t row, std::uint8_t* pane
   constexpr std::size_t kStrips = kRunRows / kStripRows;
   const std::size_t n_spans = e5::n_spans(p.cols);
   const std::size_t n_pairs = (p.token_end - p.token_begin + kPair - 1) / kPair;
-  Beside beside = {ahead_of_strip(p, row, n_pairs * n_spans * e5::kGroupCols), outbox,
+  Beside beside = {ahead_of_strip(p, row, n_pairs * Operand::n_col_tiles(p.cols)), outbox,
                    (kPair / kStrips + n_spans - 1) / n_spans};
   for (std::size_t span = 0; span < n_spans; span += kChunkSpans) {
-    const Chunk chunk = {span, n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans};
+    const Chunk chunk = {span, n_spans - span < kChunkSpans ? n_spans - span : kChunkSpans,
+                         p.cols - span * e5::kSpanCols};
     decode_chunk(p, row, chunk, panels);
     add_chunk_to_all(p, chunk, panels, sums, beside);
   }

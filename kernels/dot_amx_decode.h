@@ -2,10 +2,14 @@
 
 // Decoding layout e5 for AMX. Included by that kernel; all names are local to the including file (see kernels.h).
 //
-// A strip is 32 rows, half of a block of the layout. A span of it is decoded to a panel of one byte per code:
+// A strip is 32 rows, half of a block of the layout. A span of it is decoded to a panel of one byte per code, whose
+// columns stand in their order:
 //
-//     panel         | digit 0: rows 0-15, rows 16-31 | digit 1: .. | ... digit 4 |       tiles of 1 KB, see
-//     dot_amx_tiles.h
+//     panel         | columns 0-63: rows 0-15, rows 16-31 | columns 64-127: .. | ...     tiles of 1 KB, see
+//                                                                                        dot_amx_tiles.h
+//
+// A digit of all groups is a run of columns, of a whole span 64 of them. In a shorter one, digits begin and end
+// anywhere in a tile.
 
 #include <immintrin.h>
 
@@ -18,8 +22,11 @@ namespace amx {
 
 constexpr std::size_t kStripTiles = 2;
 constexpr std::size_t kStripRows = kStripTiles * kTileRows;
-constexpr std::size_t kDigitBytes = kStripTiles * kTileBytes;  // of a panel
-constexpr std::size_t kPanelBytes = e5::kGroupCols * kDigitBytes;
+constexpr std::size_t kColsBytes = kStripTiles * kTileBytes;  // of 64 columns of a panel
+constexpr std::size_t kPanelBytes = e5::kSpanCols / kTileCols * kColsBytes;
+constexpr std::size_t kSpanSteps = e5::kSpanGroups / e5::kGroupsTogether;
+constexpr std::size_t kTileLines = kTileCols / 4;  // of four columns each
+static_assert(kSpanSteps == kTileLines, "a digit of a whole span would not be a tile");
 constexpr std::size_t kStepBytes = e5::kGroupsTogether * e5::kRows;  // of a block: four groups are decoded together
 
 constexpr std::size_t kNearBytes = 512;  // what is decoded soon is fetched into the first cache
@@ -32,12 +39,25 @@ constexpr e5::Tables plus(e5::Tables tables, unsigned constant) {
 constexpr e5::Tables kFieldTables = plus(e5::make_tables(0, 1, 4, 16, 64), 1 + 4 + 16 + 64);
 constexpr e5::Tables kFirstTables = plus(e5::make_tables(1, 0, 0, 0, 0), 1);
 
+/// Lines of a panel for the digits of four groups.
+struct DigitLines {
+  std::uint8_t* of[e5::kGroupCols];
+
+  /// Of step `s` of a span of `n_steps`.
+  DigitLines(std::uint8_t* panel, std::size_t s, std::size_t n_steps) {
+    for (std::size_t j = 0; j < e5::kGroupCols; ++j) {
+      const std::size_t line = j * n_steps + s;
+      of[j] = panel + line / kTileLines * kColsBytes + line % kTileLines * kLineBytes;
+    }
+  }
+};
+
 /// What turns bytes of the layout into lines of a panel.
 class Decoder {
  public:
-  /// Four groups of half a block, to a line of each tile of a panel. weights: of the whole block
+  /// Four groups of half a block, to lines of both row tiles of a panel. weights: of the whole block
   template <std::size_t kHalf>
-  void decode_step(const std::uint8_t* weights, std::uint8_t* lines) const {
+  void decode_step(const std::uint8_t* weights, const DigitLines& lines) const {
     for (std::size_t i = 0; kHalf == 0 && i < e5::kGroupsTogether; ++i) {
       _mm_prefetch(weights + kNearBytes + i * e5::kRows, _MM_HINT_T0);
     }
@@ -47,20 +67,20 @@ class Decoder {
     };
     const __m512i first = interleave(group(0), group(1));
     const __m512i second = interleave(group(2), group(3));
-    decode(_mm512_unpacklo_epi16(first, second), lines);
-    decode(_mm512_unpackhi_epi16(first, second), lines + kTileBytes);
+    decode(_mm512_unpacklo_epi16(first, second), lines, 0);
+    decode(_mm512_unpackhi_epi16(first, second), lines, kTileBytes);
   }
 
  private:
-  void decode(__m512i bytes, std::uint8_t* lines) const {
+  void decode(__m512i bytes, const DigitLines& lines, std::size_t row_tile) const {
     const __m512i high = _mm512_srli_epi16(bytes, 2);  // look-ups ignore the two bits of the neighbour
     const __m512i fields =
         _mm512_add_epi8(_mm512_permutexvar_epi8(high, fields_a_), _mm512_permutexvar_epi8(bytes, fields_b_));
-    _mm512_store_si512(lines, _mm512_permutexvar_epi8(high, first_));
-    _mm512_store_si512(lines + kDigitBytes, _mm512_and_si512(fields, _mm512_set1_epi8(3)));
-    _mm512_store_si512(lines + 2 * kDigitBytes, pick<2>(fields));
-    _mm512_store_si512(lines + 3 * kDigitBytes, pick<4>(fields));
-    _mm512_store_si512(lines + 4 * kDigitBytes, pick<6>(fields));
+    _mm512_store_si512(lines.of[0] + row_tile, _mm512_permutexvar_epi8(high, first_));
+    _mm512_store_si512(lines.of[1] + row_tile, _mm512_and_si512(fields, _mm512_set1_epi8(3)));
+    _mm512_store_si512(lines.of[2] + row_tile, pick<2>(fields));
+    _mm512_store_si512(lines.of[3] + row_tile, pick<4>(fields));
+    _mm512_store_si512(lines.of[4] + row_tile, pick<6>(fields));
   }
 
   /// Bits kShift and kShift + 1 of every byte. A matrix of bits does it in one instruction: its byte 7 picks bit 0 of
@@ -83,17 +103,24 @@ struct StripSpan {
   std::size_t n_steps;
 };
 
-/// Decodes the steps [begin, end). Lines beyond the steps of a span are left as they are: they meet zeros.
+/// A whole span has a constant number of steps, and so each digit its own tile.
+template <std::size_t kHalf>
+inline void decode_half(const Decoder& decoder, const StripSpan& span, std::size_t begin, std::size_t end,
+                        std::uint8_t* panel) {
+  const bool is_whole = span.n_steps == kSpanSteps;
+  for (std::size_t s = begin; s < end; ++s) {
+    const DigitLines lines = is_whole ? DigitLines(panel, s, kSpanSteps) : DigitLines(panel, s, span.n_steps);
+    decoder.decode_step<kHalf>(span.weights + s * kStepBytes, lines);
+  }
+}
+
+/// Decodes the steps [begin, end). Lines beyond the columns of a span are left as they are: they meet zeros.
 inline void decode_steps(const Decoder& decoder, const StripSpan& span, std::size_t begin, std::size_t end,
                          std::uint8_t* panel) {
   if (span.half == 0) {
-    for (std::size_t s = begin; s < end; ++s) {
-      decoder.decode_step<0>(span.weights + s * kStepBytes, panel + s * kLineBytes);
-    }
+    decode_half<0>(decoder, span, begin, end, panel);
   } else {
-    for (std::size_t s = begin; s < end; ++s) {
-      decoder.decode_step<1>(span.weights + s * kStepBytes, panel + s * kLineBytes);
-    }
+    decode_half<1>(decoder, span, begin, end, panel);
   }
 }
 

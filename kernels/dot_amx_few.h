@@ -26,9 +26,10 @@ struct FewScratch {
   alignas(64) std::int32_t sums[2][kFewTokens * e5::kRows];
 };
 
+constexpr std::size_t kTurns = e5::kSpanCols / kTileCols;  // of multiplying a span and decoding the next
 // Both strips of a block take a turn with each span.
 constexpr std::size_t kTurnFetches = e5::kSpanGroups / BlockAhead::kRuns / (e5::kRows / kStripRows);
-static_assert(kTurnFetches <= e5::kGroupCols);
+static_assert(kTurnFetches <= kTurns);
 
 /// A product of one or two token tiles, computed by one thread.
 template <int kTokenTiles>
@@ -63,14 +64,15 @@ struct Few {
   template <int kFirstRow>
   void take_turn(std::size_t col, std::size_t panel, const StripSpan& next, BlockAhead& ahead) {
     const Decoder decoder;
-    TokenTiles x = {tokens + kTileBytes + col / e5::kSpanCols * Operand::kSpanBytes, tile_bytes};
+    const std::size_t n_tiles = Operand::span_tiles(p.cols - col);
+    TokenTiles x = {tokens + (1 + col / kTileCols) * kTileBytes, tile_bytes};
 #pragma GCC unroll 5
-    for (std::size_t j = 0; j < e5::kGroupCols; ++j, x.first += kTileBytes) {
-      const std::size_t step = next.n_steps * j / e5::kGroupCols;
-      const std::size_t end = next.n_steps * (j + 1) / e5::kGroupCols;
+    for (std::size_t i = 0; i < kTurns; ++i, x.first += kTileBytes) {
+      const std::size_t step = next.n_steps * i / kTurns;
+      const std::size_t end = next.n_steps * (i + 1) / kTurns;
       decode_steps(decoder, next, step, end, scratch.panels[1 - panel]);
-      Sums::template add<kFirstRow>(x, scratch.panels[panel] + j * kDigitBytes);
-      if (j < kTurnFetches) ahead.fetch();
+      if (i < n_tiles) Sums::template add<kFirstRow>(x, scratch.panels[panel] + i * kColsBytes);
+      if (i < kTurnFetches) ahead.fetch();
     }
   }
 

@@ -4,10 +4,10 @@
 // kernels.h).
 //
 //     operand       | token tile 0 | token tile 1 | ...                    16 tokens each
-//     token tile    | -sums | span 0: digits 0, 1, 2, 3, 4 | span 1: .. | ...     tiles of 1 KB
+//     token tile    | -sums | columns 0-63 | columns 64-127 | ...                 tiles of 1 KB
 //     -sums         line t: minus the sum of token t, 16 times int32. Codes are 0, 1, 2 instead of -1, 0, 1, so this is
 //                   where sums begin
-//     digit j       line t: the columns of token t that meet digit j of the span's groups (layout_e5.h), then zeros
+//     columns       line t: of token t, zeros where there are no more
 //
 // Lines of tokens that do not exist are left as they are: what comes of them is not handed over.
 
@@ -21,9 +21,13 @@ namespace {
 namespace amx {
 
 struct Operand {
-  static constexpr std::size_t kSpanBytes = e5::kGroupCols * kTileBytes;
-
-  static constexpr std::size_t tile_bytes(std::size_t cols) { return kTileBytes + e5::n_spans(cols) * kSpanBytes; }
+  /// Tiles of columns.
+  static constexpr std::size_t n_col_tiles(std::size_t cols) { return (cols + kTileCols - 1) / kTileCols; }
+  /// Of the span that begins `cols` columns before the end.
+  static constexpr std::size_t span_tiles(std::size_t cols) {
+    return n_col_tiles(cols < e5::kSpanCols ? cols : e5::kSpanCols);
+  }
+  static constexpr std::size_t tile_bytes(std::size_t cols) { return (1 + n_col_tiles(cols)) * kTileBytes; }
   static constexpr std::size_t n_tiles(std::size_t n_tokens) { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   static std::size_t bytes(std::size_t n_tokens, std::size_t cols) { return n_tiles(n_tokens) * tile_bytes(cols); }
 
@@ -50,11 +54,8 @@ struct Operand {
     __m512i sums[kTileTokens];
     for (__m512i& sum : sums) sum = _mm512_setzero_si512();
     std::uint8_t* out = lines + kTileBytes;
-    for (std::size_t begin = 0; begin < cols; begin += e5::kSpanCols) {
-      const std::size_t n = e5::span_groups(cols - begin);
-      for (std::size_t j = 0; j < e5::kGroupCols; ++j, out += kTileBytes) {
-        copy_lines(x, n_lines, cols, {begin + j * n, n}, out, sums);
-      }
+    for (std::size_t begin = 0; begin < cols; begin += kTileCols, out += kTileBytes) {
+      copy_lines(x, n_lines, cols, begin, out, sums);
     }
     for (std::size_t t = 0; t < n_lines; ++t) {
       const __m512i sum = _mm512_set1_epi32(-_mm512_reduce_add_epi32(sums[t]));
@@ -62,16 +63,13 @@ struct Operand {
     }
   }
 
-  struct Columns {
-    std::size_t begin, n;
-  };
-  static void copy_lines(const std::int8_t* x, std::size_t n_lines, std::size_t cols, Columns part, std::uint8_t* out,
-                         __m512i* sums) {
-    const std::size_t left = part.begin < cols ? cols - part.begin : 0;
-    const std::size_t n = part.n < left ? part.n : left;
-    const __mmask64 mask = n == 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
+  /// Columns from `begin` on, as many as a tile has.
+  static void copy_lines(const std::int8_t* x, std::size_t n_lines, std::size_t cols, std::size_t begin,
+                         std::uint8_t* out, __m512i* sums) {
+    const std::size_t n = cols - begin;
+    const __mmask64 mask = n >= kTileCols ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
     for (std::size_t t = 0; t < n_lines; ++t) {
-      const __m512i v = _mm512_maskz_loadu_epi8(mask, x + t * cols + (n > 0 ? part.begin : 0));
+      const __m512i v = _mm512_maskz_loadu_epi8(mask, x + t * cols + begin);
       _mm512_store_si512(out + t * kLineBytes, v);
       sums[t] = _mm512_dpbusd_epi32(sums[t], _mm512_set1_epi8(1), v);
     }

@@ -21,5 +21,6 @@ Action declare_inspect(CLI::App& app);     // inspect.cpp
 Action declare_tokenize(CLI::App& app);    // tokenize.cpp
 Action declare_logits(CLI::App& app);      // logits.cpp
 Action declare_perplexity(CLI::App& app);  // perplexity.cpp
+Action declare_convert(CLI::App& app);     // convert.cpp
 
 }  // namespace tern::tools

@@ -9,6 +9,7 @@
 
 #include "tern/tern.h"
 #include "tools/command.h"
+#include "tools/divergence.h"
 #include "tools/input.h"
 #include "tools/json.h"
 #include "tools/model_options.h"
@@ -52,48 +53,6 @@ struct Score {
   [[nodiscard]] double bits_per_byte() const { return nats / std::log(2.0) / static_cast<double>(bytes); }
 };
 
-/// How far the predictions with the int8 head are from those with the file's head.
-struct HeadComparison {
-  std::size_t tokens = 0;
-  double nats = 0.0;  // sum over tokens of KL(file || int8)
-  double largest = 0.0;
-  std::size_t equal_best = 0;  // tokens whose most likely successor is the same
-
-  [[nodiscard]] double mean() const { return nats / static_cast<double>(tokens); }
-  [[nodiscard]] double equal_share() const { return static_cast<double>(equal_best) / static_cast<double>(tokens); }
-};
-
-/// ln of the sum of exp(logits).
-double log_sum_exp(std::span<const float> logits) {
-  const auto best = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0.0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - best);
-  return std::log(sum) + best;
-}
-
-/// -ln softmax(logits)[token]
-double surprise(std::span<const float> logits, Token token) {
-  return log_sum_exp(logits) - static_cast<double>(logits[static_cast<std::size_t>(token)]);
-}
-
-/// KL(p || q) in nats, p and q given by their logits. Source: Kullback and Leibler 1951
-double divergence(std::span<const float> p_logits, std::span<const float> q_logits) {
-  const double p_norm = log_sum_exp(p_logits);
-  const double q_norm = log_sum_exp(q_logits);
-  double nats = 0.0;
-  for (std::size_t i = 0; i < p_logits.size(); ++i) {
-    const double log_p = static_cast<double>(p_logits[i]) - p_norm;
-    const double log_q = static_cast<double>(q_logits[i]) - q_norm;
-    nats += std::exp(log_p) * (log_p - log_q);
-  }
-  return nats;
-}
-
-/// Rows that fill up the embedding are no tokens.
-std::span<const float> of_tokens(const Tokenizer& tokenizer, std::span<const float> logits) {
-  return logits.first(std::min(logits.size(), tokenizer.vocab_size()));
-}
-
 /// BOS, where the model's file asks for one.
 std::vector<Token> beginning(const Tokenizer& tokenizer) {
   const std::vector<Token> added = tokenizer.encode("", {.add_special = true});
@@ -115,7 +74,7 @@ void score_window(Session& session, std::span<const Token> window, Score& score)
 }
 
 /// Runs a window through both sessions, whose hidden states are the same, and compares what the heads make of them.
-void compare_window(Session& file, Session& int8, std::span<const Token> window, HeadComparison& comparison) {
+void compare_window(Session& file, Session& int8, std::span<const Token> window, PredictionDistance& comparison) {
   constexpr std::size_t kTogether = 64;  // tokens whose logits are kept
   const Tokenizer& tokenizer = file.model().tokenizer();
   file.rewind(0);
@@ -128,13 +87,7 @@ void compare_window(Session& file, Session& int8, std::span<const Token> window,
       expected.emplace_back(kept.begin(), kept.end());
     });
     int8.evaluate_all(part, [&](std::size_t index, std::span<const float> logits) {
-      const std::span<const float> p = expected[index];
-      const std::span<const float> q = of_tokens(tokenizer, logits);
-      const double nats = divergence(p, q);
-      comparison.tokens += 1;
-      comparison.nats += nats;
-      comparison.largest = std::max(comparison.largest, nats);
-      comparison.equal_best += std::ranges::max_element(p) - p.begin() == std::ranges::max_element(q) - q.begin();
+      comparison.add(expected[index], of_tokens(tokenizer, logits));
     });
   }
 }
@@ -163,7 +116,7 @@ struct Findings {
   Score score;
   std::string head;  // type of the weights that the score was made with
   std::size_t window = 0;
-  std::optional<HeadComparison> comparison;
+  std::optional<PredictionDistance> comparison;
 };
 
 Json to_json(const Findings& found) {
@@ -176,8 +129,8 @@ Json to_json(const Findings& found) {
                {"window", found.window},
                {"head", found.head}};
   if (const auto& comparison = found.comparison) {
-    json["head_comparison"] = {{"mean_kl_nats", comparison->mean()},
-                               {"largest_kl_nats", comparison->largest},
+    json["head_comparison"] = {{"mean_kl_nats", comparison->mean_nats()},
+                               {"largest_kl_nats", comparison->largest_nats},
                                {"equal_best_share", comparison->equal_share()},
                                {"tokens", comparison->tokens}};
   }
@@ -193,7 +146,7 @@ std::string describe(const Findings& found) {
   if (const auto& comparison = found.comparison) {
     text += fmt::format(
         "KL of int8      {:.3g} nats per token, at most {:.3g}\nsame best token {:.3f} % of {} predictions\n",
-        comparison->mean(), comparison->largest, 100.0 * comparison->equal_share(), comparison->tokens);
+        comparison->mean_nats(), comparison->largest_nats, 100.0 * comparison->equal_share(), comparison->tokens);
   }
   return text;
 }

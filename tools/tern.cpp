@@ -32,6 +32,7 @@ constexpr Command kCommands[] = {
     {"tokenize", "Split a text into tokens", declare_tokenize},
     {"logits", "Write the logits after every token", declare_logits},
     {"perplexity", "Measure how well a model predicts a text", declare_perplexity},
+    {"convert", "Write a model as a GGUF file of other types", declare_convert},
 };
 
 constexpr const char* kFooter = R"(Exit status:
@@ -41,7 +42,7 @@ constexpr const char* kFooter = R"(Exit status:
   3    a model or saved file that is broken or not supported
   4    a file, or standard output, that can not be opened, read or written
   5    a batch is done, but some of its records have an error instead of a text
-  6    tern doctor found something wrong
+  6    tern doctor, or tern convert --verify, found something wrong
   130  stopped by Ctrl-C
   141  the reader of standard output went away
 
@@ -96,6 +97,7 @@ int main(int argc, char** argv) {
   using namespace tern::tools;
   // A reader that goes away is an error from write(), which ends the command in order.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file that is longer than the limit of the shell
   try {
     return run_command_line(argc, argv);
   } catch (const tern::Error& error) {

@@ -5,6 +5,7 @@
 #include "tern/bench_model.h"
 #include "tern/chat.h"
 #include "tern/conversation.h"
+#include "tern/convert.h"
 #include "tern/doctor.h"
 #include "tern/error.h"
 #include "tern/generate.h"

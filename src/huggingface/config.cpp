@@ -50,6 +50,8 @@ class Keys {
   Keys(format::Gguf& model, std::string_view architecture) : model_(model), prefix_(std::string(architecture) + ".") {}
 
   void add(std::string_view key, format::Value value) {
+    // A GGUF file of the model has 32 bits for it.
+    if (auto* number = std::get_if<double>(&value)) *number = static_cast<double>(static_cast<float>(*number));
     model_.metadata.add(model_.arena.keep(prefix_ + std::string(key)), std::move(value));
   }
   /// An integer of config.json, which has to be there when it is `required`.

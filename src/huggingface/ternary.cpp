@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -29,14 +28,12 @@
 namespace tern::huggingface {
 namespace {
 
-constexpr std::size_t kLanes = kConvertedUnit / 4;
-constexpr std::size_t kTailBytes = 32;  // of I2_S: the scale and what follows it
-constexpr float kLeastMean = 1e-5f;     // of the masters' magnitudes, as in training
+constexpr float kLeastMean = 1e-5f;  // of the masters' magnitudes, as in training
 
 /// Writes codes, row after row, as I2_S blocks of 128.
 class I2sWriter {
  public:
-  explicit I2sWriter(std::uint64_t n_elements) : bytes_(n_elements / 4 + kTailBytes) {}
+  explicit I2sWriter(std::uint64_t n_elements) : bytes_(weights::kI2s.tensor_bytes(n_elements)) {}
 
   void add(std::span<const std::uint8_t> codes) {
     // Rows need not be whole blocks: what is left of one waits for the next.
@@ -56,19 +53,15 @@ class I2sWriter {
   }
 
   [[nodiscard]] std::vector<std::byte> finish(float scale) {
-    std::memcpy(bytes_.data() + n_written_, &scale, sizeof scale);
+    const std::vector<std::byte> tail = weights::kI2s.pack_tail(scale);
+    std::copy(tail.begin(), tail.end(), bytes_.end() - static_cast<std::ptrdiff_t>(tail.size()));
     return std::move(bytes_);
   }
 
  private:
   void put_block(const std::uint8_t* codes) {
-    std::uint8_t packed[kLanes];
-    for (std::size_t m = 0; m < kLanes; ++m) {
-      packed[m] = static_cast<std::uint8_t>(codes[m] << 6 | codes[kLanes + m] << 4 | codes[2 * kLanes + m] << 2 |
-                                            codes[3 * kLanes + m]);
-    }
-    std::memcpy(bytes_.data() + n_written_, packed, kLanes);
-    n_written_ += kLanes;
+    weights::kI2s.pack_row(codes, nullptr, kConvertedUnit, bytes_.data() + n_written_);
+    n_written_ += weights::kI2s.block_bytes;
   }
 
   std::vector<std::byte> bytes_;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <exception>
 #include <optional>
+#include <utility>
 
 #include "src/base/check.h"
 #include "src/base/printable.h"
@@ -172,6 +173,10 @@ void WeightStore::repack(const Pending& p, const kernels::TernaryLayout& layout,
   format::TensorInfo tensor = *p.tensor;
   if (tensor.convert) tensor.data = converted = tensor.convert(tensor);
   weights::ScalePlan plan = weights::plan_scales(source, tensor, *p.codec);
+  if (plan.kind == weights::ScaleKind::kTensor && plan.scales[0] == 1.0f) {
+    // The scale stands in NAME.scale instead: taken as the weights' own, a product is rounded once, as in other types.
+    plan.scales[0] = std::exchange(p.linear->scale, 1.0f);
+  }
   weights::TernaryMatrix matrix =
       weights::make_ternary_matrix(layout, p.linear->rows, p.linear->cols, std::move(plan), memory);
   AlignedBuffer<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));

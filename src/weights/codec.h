@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "src/format/gguf.h"
 
@@ -12,7 +13,8 @@ namespace tern::weights {
 /// TensorCodec::scale_elements of types with a scale for each row.
 inline constexpr std::uint32_t kScalePerRow = ~std::uint32_t{0};
 
-/// How one GGUF tensor type is read. One per file in this folder, listed in codec_table.cpp.
+/// How one GGUF tensor type is read, and of some types how it is written. One per file in this folder, listed in
+/// codec_table.cpp.
 ///
 /// A ternary type gives codes and scales, a float type values. Types of weights -1 and +1 are ternary ones without
 /// zeros.
@@ -37,10 +39,18 @@ struct TensorCodec {
   /// Writes the scales of one row, (cols / scale_cols(cols)), or the tensor's one scale when scale_elements is 0.
   void (*read_scales)(const std::byte* tensor, std::size_t n_elements, std::size_t row, std::size_t cols,
                       float* scales) = nullptr;
+  /// Packs one row of codes 0, 1, 2 into row_bytes(cols); nullptr: the type is only read. scales: (cols /
+  /// scale_cols(cols)), rounded to what the type has; not used by whole-tensor types. Requires whole blocks.
+  void (*pack_row)(const std::uint8_t* codes, const float* scales, std::size_t cols, std::byte* row) = nullptr;
+  /// What follows the rows of a whole-tensor type that is written.
+  std::vector<std::byte> (*pack_tail)(float scale) = nullptr;
 
   // --- float types; nullptr for ternary types ---------------------------------------------------------
   /// Decodes one row to f32: `row` is the row's first byte, `values` (cols).
   void (*decode_row)(const std::byte* row, std::size_t cols, float* values) = nullptr;
+  /// The reverse, rounded; nullptr: the type is only read. Requires whole blocks of finite values.
+  /// Returns false when a value is beyond the type's range (then `row` is unspecified).
+  bool (*encode_row)(const float* values, std::size_t cols, std::byte* row) = nullptr;
 
   [[nodiscard]] bool is_ternary() const noexcept { return unpack_row != nullptr; }
   /// Decodes one row of a tensor of any type to f32, exactly; a code of 3, which is not ternary, counts as +2.

@@ -1,5 +1,7 @@
 // F32, F16, BF16: one value after the other, little-endian.
 
+#include <cstring>
+
 #include "src/base/half.h"
 #include "src/format/byte_reader.h"
 #include "src/weights/codecs.h"
@@ -19,13 +21,50 @@ void decode_bf16(const std::byte* row, std::size_t cols, float* values) {
   for (std::size_t c = 0; c < cols; ++c) values[c] = bf16_to_f32(format::load<std::uint16_t>(row + 2 * c));
 }
 
+bool encode_f32(const float* values, std::size_t cols, std::byte* row) {
+  std::memcpy(row, values, cols * sizeof(float));
+  return true;
+}
+
+bool encode_f16(const float* values, std::size_t cols, std::byte* row) {
+  bool fits = true;
+  for (std::size_t c = 0; c < cols; ++c) {
+    const std::uint16_t half = f32_to_f16(values[c]);
+    fits = fits && (half & 0x7fffu) < 0x7c00u;  // no infinity
+    format::store(row + 2 * c, half);
+  }
+  return fits;
+}
+
+bool encode_bf16(const float* values, std::size_t cols, std::byte* row) {
+  bool fits = true;
+  for (std::size_t c = 0; c < cols; ++c) {
+    const std::uint16_t upper = f32_to_bf16(values[c]);
+    fits = fits && (upper & 0x7fffu) < 0x7f80u;
+    format::store(row + 2 * c, upper);
+  }
+  return fits;
+}
+
 }  // namespace
 
-constexpr TensorCodec kF32{
-    .name = "F32", .gguf_type = 0, .block_elements = 1, .block_bytes = 4, .decode_row = decode_f32};
-constexpr TensorCodec kF16{
-    .name = "F16", .gguf_type = 1, .block_elements = 1, .block_bytes = 2, .decode_row = decode_f16};
-constexpr TensorCodec kBf16{
-    .name = "BF16", .gguf_type = 30, .block_elements = 1, .block_bytes = 2, .decode_row = decode_bf16};
+constexpr TensorCodec kF32{.name = "F32",
+                           .gguf_type = 0,
+                           .block_elements = 1,
+                           .block_bytes = 4,
+                           .decode_row = decode_f32,
+                           .encode_row = encode_f32};
+constexpr TensorCodec kF16{.name = "F16",
+                           .gguf_type = 1,
+                           .block_elements = 1,
+                           .block_bytes = 2,
+                           .decode_row = decode_f16,
+                           .encode_row = encode_f16};
+constexpr TensorCodec kBf16{.name = "BF16",
+                            .gguf_type = 30,
+                            .block_elements = 1,
+                            .block_bytes = 2,
+                            .decode_row = decode_bf16,
+                            .encode_row = encode_bf16};
 
 }  // namespace tern::weights

@@ -67,6 +67,20 @@ void read_scale(const std::byte* tensor, std::size_t n_elements, std::size_t, st
 }
 
 template <std::size_t kLanes>
+void pack_row(const std::uint8_t* codes, const float* /*scales*/, std::size_t cols, std::byte* row) {
+  auto* bytes = reinterpret_cast<std::uint8_t*>(row);
+  for (std::size_t c = 0; c < cols; c += 4 * kLanes) {
+    gather_codes<BitOrder::kHighFirst, kLanes>(codes + c, bytes + c / 4);
+  }
+}
+
+std::vector<std::byte> pack_tail(float scale) {
+  std::vector<std::byte> tail(kTailBytes);
+  format::store(tail.data(), scale);
+  return tail;
+}
+
+template <std::size_t kLanes>
 constexpr TensorCodec make_codec() {
   return {.name = "I2_S",
           .gguf_type = 36,
@@ -75,7 +89,9 @@ constexpr TensorCodec make_codec() {
           .tensor_bytes = tensor_bytes,
           .unpack_row = unpack_row<kLanes>,
           .scale_elements = 0,
-          .read_scales = read_scale};
+          .read_scales = read_scale,
+          .pack_row = pack_row<kLanes>,
+          .pack_tail = pack_tail};
 }
 
 }  // namespace

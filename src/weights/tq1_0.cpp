@@ -56,6 +56,30 @@ bool unpack_row(const std::byte* tensor, std::size_t row, std::size_t cols, std:
   return true;
 }
 
+/// Packs digits that lie n_bytes apart. A byte holds five; where only four are used the last one is 0.
+template <std::size_t n_bytes, int n_digits>
+const std::uint8_t* gather_digits(const std::uint8_t* codes, std::uint8_t* bytes) {
+  constexpr unsigned kValues = 3 * 3 * 3 * 3 * 3;
+  for (std::size_t m = 0; m < n_bytes; ++m) {
+    unsigned value = 0;
+    for (std::size_t digit = 0; digit < 5; ++digit)
+      value = 3 * value + (digit < n_digits ? codes[digit * n_bytes + m] : 0u);
+    bytes[m] = static_cast<std::uint8_t>((256 * value + kValues - 1) / kValues);  // the least byte with these digits
+  }
+  return codes + n_digits * n_bytes;
+}
+
+template <typename B>
+void pack_row(const std::uint8_t* codes, const float* scales, std::size_t cols, std::byte* row) {
+  auto* block = reinterpret_cast<std::uint8_t*>(row);
+  for (std::size_t b = 0; b < cols / B::kElements; ++b, block += B::kBytes) {
+    codes = gather_digits<B::kWideBytes, 5>(codes, block);
+    codes = gather_digits<B::kMiddleBytes, 5>(codes, block + B::kWideBytes);
+    codes = gather_digits<B::kLastBytes, 4>(codes, block + B::kWideBytes + B::kMiddleBytes);
+    format::store(row + b * B::kBytes + B::kScaleAt, f32_to_f16(scales[b]));
+  }
+}
+
 template <typename B>
 constexpr TensorCodec make_codec(std::string_view name, std::uint32_t gguf_type) {
   return {.name = name,
@@ -64,7 +88,8 @@ constexpr TensorCodec make_codec(std::string_view name, std::uint32_t gguf_type)
           .block_bytes = B::kBytes,
           .unpack_row = unpack_row<B>,
           .scale_elements = B::kElements,
-          .read_scales = read_block_scales<B::kElements, B::kBytes, B::kScaleAt>};
+          .read_scales = read_block_scales<B::kElements, B::kBytes, B::kScaleAt>,
+          .pack_row = pack_row<B>};
 }
 
 }  // namespace

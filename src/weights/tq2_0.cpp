@@ -28,6 +28,15 @@ bool unpack_row(const std::byte* tensor, std::size_t row, std::size_t cols, std:
   return threes == 0;
 }
 
+void pack_row(const std::uint8_t* codes, const float* scales, std::size_t cols, std::byte* row) {
+  auto* block = reinterpret_cast<std::uint8_t*>(row);
+  for (std::size_t b = 0; b < cols / kElements; ++b, block += kBlockBytes, codes += kElements) {
+    gather_codes<BitOrder::kLowFirst, 32>(codes, block);
+    gather_codes<BitOrder::kLowFirst, 32>(codes + 128, block + 32);
+    format::store(row + b * kBlockBytes + kCodeBytes, f32_to_f16(scales[b]));
+  }
+}
+
 }  // namespace
 
 constexpr TensorCodec kTq2_0{.name = "TQ2_0",
@@ -36,6 +45,7 @@ constexpr TensorCodec kTq2_0{.name = "TQ2_0",
                              .block_bytes = kBlockBytes,
                              .unpack_row = unpack_row,
                              .scale_elements = kElements,
-                             .read_scales = read_block_scales<kElements, kBlockBytes, kCodeBytes>};
+                             .read_scales = read_block_scales<kElements, kBlockBytes, kCodeBytes>,
+                             .pack_row = pack_row};
 
 }  // namespace tern::weights

@@ -28,4 +28,17 @@ template <BitOrder kOrder, std::size_t n_bytes>
   return threes;
 }
 
+/// The reverse: packs 4 * n_bytes codes 0, 1, 2.
+template <BitOrder kOrder, std::size_t n_bytes>
+inline void gather_codes(const std::uint8_t* codes, std::uint8_t* bytes) noexcept {
+  constexpr bool kLow = kOrder == BitOrder::kLowFirst;
+  for (std::size_t m = 0; m < n_bytes; ++m) {
+    unsigned byte = 0;
+    for (unsigned group = 0; group < 4; ++group) {
+      byte |= static_cast<unsigned>(codes[group * n_bytes + m]) << (kLow ? 2 * group : 6 - 2 * group);
+    }
+    bytes[m] = static_cast<std::uint8_t>(byte);
+  }
+}
+
 }  // namespace tern::weights

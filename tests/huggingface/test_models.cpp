@@ -110,6 +110,25 @@ TEST_P(Directory, ComputesWhatItsTwinComputes) {
   EXPECT_EQ(logits_of(HfDirectory(test::sharded(files)).path()), expected);
 }
 
+TEST_P(Directory, BecomesAFileThatComputesTheSame) {
+  const Case& c = GetParam();
+  const HfDirectory directory(files_of(tiny_model(c), c.form));
+  const std::vector<float> expected = logits_of(directory.path());
+  const std::filesystem::path output = directory.path().string() + ".gguf";
+  for (const char* type : {"keep", "tq2_0", "i2_s"}) {
+    SCOPED_TRACE(type);
+    const auto summary = convert(directory.path(), output, {.type = type, .overwrite = true, .threads = 2});
+    ASSERT_TRUE(summary.has_value());
+    if (summary->largest_scale_error == 0) EXPECT_EQ(logits_of(output), expected);
+    if (std::string_view(type) != "tq2_0") EXPECT_EQ(summary->largest_scale_error, 0);
+    EXPECT_LE(summary->largest_scale_error, 0x1p-11);
+    const Tokenizer before = Tokenizer::open(directory.path()), after = Tokenizer::open(output);
+    EXPECT_EQ(after.encode("Once upon a time", {.add_special = true}),
+              before.encode("Once upon a time", {.add_special = true}));
+  }
+  std::filesystem::remove(output);
+}
+
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   const char* forms[] = {"PackedMultiply", "PackedDivide", "MastersBf16", "MastersF16", "MastersF32", "Exact"};
   std::string name = info.param.architecture;

@@ -1,0 +1,187 @@
+// tern convert: a model as a GGUF file of other types.
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include <cmath>
+#include <optional>
+
+#include "tern/tern.h"
+#include "tools/command.h"
+#include "tools/convert_verify.h"
+#include "tools/input.h"
+#include "tools/interrupt.h"
+#include "tools/json.h"
+#include "tools/output.h"
+#include "tools/status.h"
+
+namespace tern::tools {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  tern convert DIRECTORY -o model.gguf
+  tern convert model.gguf -o model.tq2_0.gguf --type tq2_0 --embedding q6_k --verify
+  tern convert model-00001-of-00003.gguf -o whole.gguf
+
+Ternary weights stay what they are. tq1_0 and tq2_0 have scales of 16 bits; where
+one is rounded, the summary says by how much. For the architecture bitnet nothing
+is: the scale stands in a tensor beside the weights, where other engines look too.
+
+--embedding and --head round floats, as ggml's reference quantizers do. A model
+without output.weight has one matrix for both, whose type is --embedding.
+
+--verify has both models predict the same text, with the heads of the files, and
+compares: Kullback-Leibler divergence KL(source || new) per token in nats, and the
+largest difference of two logits. Status 6 when that is not finite, or too large.
+)";
+
+struct ConvertCommand {
+  std::string source;
+  std::string output;
+  std::string i2s_layout = "128";
+  ConvertOptions options;
+  bool verify = false;
+  std::string verify_text;  // path
+  std::optional<double> verify_max_kl;
+  bool json = false;
+  bool quiet = false;
+};
+
+Json to_json(const ConvertSummary& summary) {
+  Json types = Json::array();
+  for (const ConvertedType& type : summary.types) {
+    types.push_back({{"type", type.type}, {"tensors", type.n_tensors}, {"bytes", type.bytes}});
+  }
+  return {{"source_bytes", summary.source_bytes},
+          {"bytes", summary.bytes},
+          {"converted_tensors", summary.n_converted},
+          {"types", types},
+          {"largest_scale_error", summary.largest_scale_error},
+          {"least_exact_tensor", summary.least_exact_tensor},
+          {"scale_tensors", summary.n_scale_tensors}};
+}
+
+Json to_json(const PredictionDistance& distance) {
+  return {{"tokens", distance.tokens},
+          {"mean_kl_nats", distance.mean_nats()},
+          {"largest_kl_nats", distance.largest_nats},
+          {"largest_logit_difference", distance.largest_logit},
+          {"equal_best_share", distance.equal_share()},
+          {"finite", distance.finite}};
+}
+
+std::string describe(const std::string& output, const ConvertSummary& summary) {
+  std::string types;
+  for (const ConvertedType& type : summary.types) {
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", type.n_tensors, type.type);
+  }
+  std::string scales = "scales exact";
+  if (summary.largest_scale_error > 0) {
+    scales = fmt::format("scales rounded to 16 bits, by {:.2g} of their value at most ({})",
+                         summary.largest_scale_error, summary.least_exact_tensor);
+  } else if (summary.n_scale_tensors > 0) {
+    scales += fmt::format(", {} beside their weights", summary.n_scale_tensors);
+  }
+  constexpr double kMegabyte = 1e6;
+  return fmt::format("{}: {:.1f} MB, from {:.1f} MB; tensors: {}; {}\n", output,
+                     static_cast<double>(summary.bytes) / kMegabyte,
+                     static_cast<double>(summary.source_bytes) / kMegabyte, types, scales);
+}
+
+std::string describe(const PredictionDistance& distance) {
+  return fmt::format(
+      "verified: KL {:.3g} nats per token, at most {:.3g}; logits differ by {:.3g} at most; same best token {:.2f} % "
+      "of "
+      "{}\n",
+      distance.mean_nats(), distance.largest_nats, distance.largest_logit, 100.0 * distance.equal_share(),
+      distance.tokens);
+}
+
+/// Nothing when Ctrl-C stopped it.
+std::optional<ConvertSummary> convert_file(const ConvertCommand& command) {
+  InterruptGuard interrupt;
+  Progress progress("converting", command.quiet);
+  ConvertOptions options = command.options;
+  options.i2s_layout = command.i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
+  options.on_progress = [&](double share) { progress.update(share); };
+  options.keep_going = [&] { return !interrupt.requested(); };
+  return convert(command.source, command.output, options);
+}
+
+PredictionDistance verify(const ConvertCommand& command, const std::string& text) {
+  OpenOptions source{.threads = command.options.threads, .head = HeadType::kFile};
+  OpenOptions output = source;
+  source.i2s_layout = command.i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
+  if (command.options.type == "keep") output.i2s_layout = source.i2s_layout;
+  return compare_models(command.source, command.output, text, source, output);
+}
+
+bool is_near_enough(const PredictionDistance& distance, std::optional<double> max_kl) {
+  return distance.finite && (!max_kl || distance.mean_nats() <= *max_kl);
+}
+
+int run(const ConvertCommand& command) {
+  const std::string text = command.verify_text.empty() ? "" : read_file(command.verify_text);
+  const std::optional<ConvertSummary> summary = convert_file(command);
+  if (!summary) return kInterrupted;
+  std::optional<PredictionDistance> distance;
+  if (command.verify) distance = verify(command, text);
+  const bool good = !distance || is_near_enough(*distance, command.verify_max_kl);
+  if (command.json) {
+    Json json = to_json(*summary);
+    if (distance) json["verification"] = to_json(*distance);
+    print(to_line(json));
+  } else if (!command.quiet) {
+    print(describe(command.output, *summary) + (distance ? describe(*distance) : ""));
+  }
+  if (good) return kSuccess;
+  print_error(
+      fmt::format("{}: differs too much from {}: KL {} nats per token, expected {}", command.output, command.source,
+                  distance->mean_nats(),
+                  command.verify_max_kl ? fmt::format("at most {}", *command.verify_max_kl) : "a finite number"));
+  return kFaultFound;
+}
+
+void declare_verification(CLI::App& app, ConvertCommand& command) {
+  auto* verify = app.add_flag("--verify", command.verify, "Compare what both models predict");
+  app.add_option("--verify-text", command.verify_text, "Text to predict instead of the built-in one; 256 tokens count")
+      ->type_name("FILE")
+      ->needs(verify);
+  app.add_option("--verify-max-kl", command.verify_max_kl, "Status 6 when the mean KL divergence is above X nats")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("X")
+      ->needs(verify);
+}
+
+}  // namespace
+
+Action declare_convert(CLI::App& app) {
+  const auto command = std::make_shared<ConvertCommand>();
+  app.footer(kExamples);
+  app.add_option("source", command->source, "GGUF file, whole or split, or Hugging Face directory")
+      ->type_name("SOURCE")
+      ->required();
+  app.add_option("-o,--output", command->output, "GGUF file to write")->type_name("FILE")->required();
+  app.add_option("--type", command->options.type, "Of the ternary layers")
+      ->check(CLI::IsMember(convert_types()))
+      ->capture_default_str();
+  app.add_option("--embedding", command->options.embedding, "Type of the embedding")
+      ->check(CLI::IsMember(convert_float_types()))
+      ->capture_default_str();
+  app.add_option("--head", command->options.head, "Type of the output head, where it is not the embedding")
+      ->check(CLI::IsMember(convert_float_types()))
+      ->capture_default_str();
+  app.add_option("--i2s-layout", command->i2s_layout, "Block size of I2_S in the source: 64 if quantized on ARM")
+      ->check(CLI::IsMember({"128", "64"}))
+      ->capture_default_str();
+  app.add_option("-t,--threads", command->options.threads, "Threads; 0 = physical cores")
+      ->check(CLI::Range(0u, 1024u))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--force", command->options.overwrite, "Replace a file that is there already");
+  declare_verification(app, *command);
+  app.add_flag("--json", command->json, "Print one JSON object");
+  app.add_flag("-q,--quiet", command->quiet, "No progress, and no summary");
+  return [command] { return run(*command); };
+}
+
+}  // namespace tern::tools

@@ -6,6 +6,7 @@
 #include "tern/chat.h"
 #include "tern/conversation.h"
 #include "tern/doctor.h"
+#include "tern/embed.h"
 #include "tern/error.h"
 #include "tern/generate.h"
 #include "tern/machine.h"

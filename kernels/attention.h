@@ -63,6 +63,7 @@ struct AttentionTile {
   float scale;                           ///< of scores
   const float* queries[kAttentionRows];  ///< (head_dim) each; those past n_rows repeat one of the others
   const std::size_t* n_visible;  ///< (n_rows) positions that a row sees, ascending, the last > 0, <= kAttentionChunk
+  const std::size_t* n_hidden;   ///< (n_rows) the first of these that a row does not see after all; null: none
   const std::uint8_t* keys;      ///< (blocks of 16 positions, head_dim, 16); whole blocks can be read
   const std::uint8_t* values;    ///< (positions, value_dim)
   const float* key_scales;       ///< attend_i8: (positions, in whole blocks) real values of a step, finite, >= 0
@@ -93,6 +94,8 @@ struct AttentionTile {
 ///   values   (pairs of positions, value_dim, 2)                an element of two positions
 ///
 /// The position behind an odd last one is read but has no weight.
+///
+/// Hidden positions have weight 0, as if their scores were minus infinity.
 ///
 /// Exact  every table gives the same bits, and a row's do not depend on the rows beside it. The exponential is that of
 ///        ExpConstants, its products fused as well, and 0 below kAttentionFloor.

@@ -155,6 +155,13 @@ struct AttentionImpl {
     for (; n < end; n += kLanes) store(scores + n, Whole{}, broadcast<Isa>(-__builtin_inff()));
   }
 
+  /// Gives scores 0 .. n - 1 the weight 0.
+  static void hide_before(std::size_t n, float* scores) {
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(scores + i, Whole{}, broadcast<Isa>(-__builtin_inff()));
+    for (; i < n; ++i) scores[i] = -__builtin_inff();
+  }
+
   /// Scores of n_rows rows to weights, exp(score - max), for all positions that any row sees, in whole blocks; what a
   /// row does not see gets 0. Side by side, since a row alone would wait for its maximum and its sum.
   template <std::size_t n_rows>
@@ -164,6 +171,7 @@ struct AttentionImpl {
     Lanes best[n_rows], sums[n_rows];
     for_constants<n_rows>([&](auto r) {
       hide_from(row + r < in.n_rows ? in.n_visible[row + r] : end, end, weights_of(in, row + r));
+      if (in.n_hidden != nullptr && row + r < in.n_rows) hide_before(in.n_hidden[row + r], weights_of(in, row + r));
       best[r] = broadcast<Isa>(-__builtin_inff());
       sums[r] = broadcast<Isa>(0.0f);
     });

@@ -44,12 +44,13 @@ float weight_of(float x) {
 void exponentiate(const AttentionTile& in, std::size_t row) {
   float* weights = in.scratch + row * kAttentionChunk;
   float max = -HUGE_VALF;
-  for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
+  const std::size_t n_hidden = in.n_hidden == nullptr ? 0 : in.n_hidden[row];
+  for (std::size_t j = n_hidden; j < in.n_visible[row]; ++j) {
     if (weights[j] > max) max = weights[j];
   }
   float lanes[kLanes] = {};
   for (std::size_t j = 0; j < in.n_visible[row]; ++j) {
-    weights[j] = weight_of(weights[j] - max);
+    weights[j] = j < n_hidden ? 0.0f : weight_of(weights[j] - max);
     lanes[j % kLanes] += weights[j];
   }
   in.part.max[row] = max;

@@ -29,4 +29,12 @@ struct ExpConstants {
   static constexpr float kP4 = 0x1.6a2416p-10f;
 };
 
+/// gelu(z) = 0.5 z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) = z / (1 + exp(-t)), t = z (kLinear + kCubic z^2): the
+/// same, since (1 + tanh(t / 2)) / 2 = 1 / (1 + exp(-t)).
+/// Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2
+struct GeluConstants {
+  static constexpr float kLinear = 1.59576912f;   // 2 sqrt(2 / pi)
+  static constexpr float kCubic = 0.0713548163f;  // the same times 0.044715
+};
+
 }  // namespace tern::kernels

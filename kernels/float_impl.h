@@ -115,6 +115,17 @@ struct FloatImpl {
     });
   }
 
+  static void gelu_mul(const float* gate, const float* up, std::size_t n, float* y) {
+    using C = GeluConstants;
+    const auto gelu_times = [](Floats z, Floats u) {
+      const Floats t = z * (Floats(C::kLinear) + Floats(C::kCubic) * (z * z));
+      return Isa::divide(z, Floats(1.0f) + exp<Isa>(-t)) * u;
+    };
+    for_each_group(n, [&](std::size_t i, auto part) {
+      store(y + i, part, map<Isa>(gelu_times, load<Isa>(gate + i, part), load<Isa>(up + i, part)));
+    });
+  }
+
   static void relu2_mul(const float* gate, const float* up, std::size_t n, float* y) {
     const auto relu2_times = [](Floats z, Floats u) {
       const Floats positive = Isa::larger(Floats(0.0f), z);  // NaN stays
@@ -169,6 +180,7 @@ constexpr FloatKernels make_float_table(const char* name, tern::kernels::Isa isa
       .add = Impl::add,
       .scale = Impl::scale,
       .silu_mul = Impl::silu_mul,
+      .gelu_mul = Impl::gelu_mul,
       .relu2_mul = Impl::relu2_mul,
       .rope_neox = Impl::rope_neox,
       .rope_norm = Impl::rope_norm,

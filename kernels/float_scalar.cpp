@@ -79,6 +79,14 @@ void silu_mul(const float* gate, const float* up, std::size_t n, float* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + exp_shared(-gate[i])) * up[i];
 }
 
+void gelu_mul(const float* gate, const float* up, std::size_t n, float* y) {
+  using C = GeluConstants;
+  for (std::size_t i = 0; i < n; ++i) {
+    const float t = gate[i] * (C::kLinear + C::kCubic * (gate[i] * gate[i]));
+    y[i] = gate[i] / (1.0f + exp_shared(-t)) * up[i];
+  }
+}
+
 void relu2_mul(const float* gate, const float* up, std::size_t n, float* y) {
   for (std::size_t i = 0; i < n; ++i) {
     const float positive = 0.0f > gate[i] ? 0.0f : gate[i];  // NaN stays
@@ -134,6 +142,7 @@ constinit const FloatKernels kFloatScalar = {
     .add = add,
     .scale = scale,
     .silu_mul = silu_mul,
+    .gelu_mul = gelu_mul,
     .relu2_mul = relu2_mul,
     .rope_neox = rope_neox,
     .rope_norm = rope_norm,

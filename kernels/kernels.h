@@ -145,6 +145,8 @@ struct FloatKernels {
   void (*scale)(float s, std::size_t n, float* y);
   /// y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)).  y may be gate or up.
   void (*silu_mul)(const float* gate, const float* up, std::size_t n, float* y);
+  /// y[i] = gelu(gate[i]) * up[i] with the tanh approximation, see GeluConstants.  y may be gate or up.
+  void (*gelu_mul)(const float* gate, const float* up, std::size_t n, float* y);
   /// y[i] = max(gate[i], 0)^2 * up[i].  y may be gate or up.
   void (*relu2_mul)(const float* gate, const float* up, std::size_t n, float* y);
   /// Rotates pairs (x[i], x[i + n/2]) by cos[i], sin[i].  x: (n); cos, sin: (n / 2).

@@ -17,6 +17,7 @@ Action declare_chat(CLI::App& app);        // chat.cpp
 Action declare_batch(CLI::App& app);       // batch.cpp
 Action declare_bench(CLI::App& app);       // bench.cpp
 Action declare_doctor(CLI::App& app);      // doctor.cpp
+Action declare_embed(CLI::App& app);       // embed.cpp
 Action declare_inspect(CLI::App& app);     // inspect.cpp
 Action declare_tokenize(CLI::App& app);    // tokenize.cpp
 Action declare_logits(CLI::App& app);      // logits.cpp

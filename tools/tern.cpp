@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"batch", "Generate a text for every record of a file", declare_batch},
     {"bench", "Measure, predict and compare speed on this machine", declare_bench},
     {"doctor", "Check that this machine, and a model, compute what they should", declare_doctor},
+    {"embed", "Turn texts into vectors", declare_embed},
     {"inspect", "Describe a model file and what this machine can do with it", declare_inspect},
     {"tokenize", "Split a text into tokens", declare_tokenize},
     {"logits", "Write the logits after every token", declare_logits},

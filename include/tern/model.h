@@ -70,6 +70,7 @@ struct ModelSummary {
   std::size_t vocab_size = 0;      ///< rows of the embedding
   std::size_t context_length = 0;  ///< tokens, as trained
   bool tied_embeddings = false;
+  bool embedding_only = false;  ///< gives vectors (see Embedder), and has no head to generate text with
   std::uint64_t n_parameters = 0;
   std::uint64_t n_ternary_weights = 0;  ///< of the layers: a ternary embedding or head does not count
   std::uint64_t file_bytes = 0;

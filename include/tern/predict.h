@@ -21,7 +21,7 @@ enum class HeadKind {
 /// The sizes of a model: all that speed and memory depend on.
 struct ModelShape {
   std::string name;
-  std::string architecture;  ///< as in GGUF files; "bitnet" and what begins so has more norms
+  std::string architecture;  ///< as in GGUF files; decides on norms and activation
   std::size_t n_layers = 0;
   std::size_t dim = 0;
   std::size_t ffn_dim = 0;

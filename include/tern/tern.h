@@ -7,6 +7,7 @@
 #include "tern/conversation.h"
 #include "tern/convert.h"
 #include "tern/doctor.h"
+#include "tern/embed.h"
 #include "tern/error.h"
 #include "tern/generate.h"
 #include "tern/machine.h"

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "src/format/gguf.h"
 #include "src/nn/compute.h"
@@ -28,6 +29,21 @@ struct Config {
   float norm_eps = 0.0f;
   float attention_scale = 0.0f;  // multiplies q . k
   nn::RopeParameters rope;
+  float embedding_scale = 1.0f;  // multiplies rows of the embedding
+  float residual_scale = 1.0f;   // multiplies what attention and feed-forward add to the residual stream
+  float output_scale = 1.0f;     // multiplies the final hidden state
+  std::size_t window = 0;        // positions that a local layer's attention sees; 0: no layer is local
+  std::vector<bool> is_local;    // (n_layers), or empty
+  nn::RopeParameters local_rope;
+
+  [[nodiscard]] bool has_local(std::size_t layer) const { return window > 0 && is_local[layer]; }
+};
+
+/// What sets an architecture's keys apart from those that all have.
+struct ConfigTraits {
+  nn::RopePairing pairing = nn::RopePairing::kNeox;
+  bool windows = false;  // some layers may see a window only
+  bool scales = false;   // keys embedding_scale, residual_scale and logit_scale
 };
 
 /// Reads and checks the hyper-parameters; keys are prefixed with the architecture's name. The frequency factors of
@@ -35,7 +51,7 @@ struct Config {
 ///
 /// Errors    Error(kBadFile): a key missing, out of range, or in contradiction to another; Error(kUnsupported): a key
 ///           that asks for something no architecture here has
-[[nodiscard]] Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::RopePairing pairing,
+[[nodiscard]] Config read_config(const format::Gguf& gguf, std::string_view architecture, const ConfigTraits& traits,
                                  nn::WeightStore& weights);
 
 /// Activations of one batch of tokens, named; allocated once per session for its largest batch.
@@ -69,6 +85,7 @@ struct Pass {
   std::span<const Token> tokens;           // (n_tokens)
   std::span<const nn::TokenPlace> places;  // (n_tokens) where each stands
   const nn::RopeTable& rope;               // reserved for all positions of the batch
+  const nn::RopeTable& local_rope;         // of layers that see a window; reserved too if there are any
   Activations::Views act;
 };
 

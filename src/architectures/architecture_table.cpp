@@ -13,7 +13,8 @@ namespace {
 constexpr Entry kTable[] = {
     {"bitnet", build_bitnet},         {"bitnet-b1.58", build_bitnet_b158},
     {"bitnet-25", build_bitnet_b158},  // the name of an early upload of the same model
-    {"llama", build_llama},           {"qwen3", build_qwen3},
+    {"gemma3", build_gemma3},         {"llama", build_llama},
+    {"minicpm", build_minicpm},       {"qwen3", build_qwen3},
 };
 
 }  // namespace

@@ -41,21 +41,21 @@ class Bitnet final : public Architecture {
   void forward(Pass& pass) const override {
     Activations::Views& act = pass.act;
     const float eps = config_.norm_eps;
-    embed(pass, *outer_.embedding);
+    embed(pass, config_, *outer_.embedding);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
       nn::rms_norm(pass.compute, act.x, layer.attn_norm, eps, act.normed);
-      project_qkv(pass, layer.attn);
+      project_qkv(pass, config_, layer.attn);
       attend(pass, config_, i);
       nn::rms_norm(pass.compute, act.attn_out, layer.attn_sub_norm, eps, act.attn_out);
-      add_projection(pass, *layer.attn.output, act.attn_out);
+      add_projection(pass, config_, layer.attn.output, act.attn_out);
 
       nn::rms_norm(pass.compute, act.x, layer.ffn_norm, eps, act.normed);
-      gated_up(pass, layer.ffn, activation_);
+      gated_up(pass, config_, layer.ffn, activation_);
       nn::rms_norm(pass.compute, act.up, layer.ffn_sub_norm, eps, act.up);
-      add_projection(pass, *layer.ffn.down, act.up);
+      add_projection(pass, config_, layer.ffn.down, act.up);
     }
-    nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
+    finish(pass, config_, outer_);
   }
 
  private:
@@ -79,7 +79,7 @@ nn::Activation named_activation(const format::Metadata& metadata, std::string_vi
 std::unique_ptr<Architecture> build_bitnet_graph(const format::Gguf& gguf, nn::WeightStore& weights,
                                                  nn::Activation activation) {
   const std::string_view name = *gguf.metadata.string("general.architecture");
-  const Config config = read_config(gguf, name, nn::RopePairing::kNeox, weights);
+  const Config config = read_config(gguf, name, {.pairing = nn::RopePairing::kNeox}, weights);
   return std::make_unique<Bitnet>(config, named_activation(gguf.metadata, name, activation), gguf, weights);
 }
 

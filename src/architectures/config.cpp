@@ -56,7 +56,7 @@ class Keys {
 };
 
 /// Features that would change the result and that no architecture here has: refusing beats a wrong text.
-void refuse_unsupported(const Keys& keys) {
+void refuse_unsupported(const Keys& keys, const ConfigTraits& traits) {
   const format::Metadata& metadata = keys.metadata();
   for (const auto& [key, value] : metadata.entries()) {
     if (!key.starts_with("prism.hadamard.")) continue;
@@ -68,12 +68,15 @@ void refuse_unsupported(const Keys& keys) {
   const auto refuse = [&](std::string_view key) {
     fail(ErrorKind::kUnsupported, "{}: key {}: not supported for this architecture", metadata.source(), keys.full(key));
   };
-  for (const std::string_view key :
-       {"attn_logit_softcapping", "final_logit_softcapping", "embedding_scale", "residual_scale", "logit_scale"}) {
+  for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
     if (keys.number_or(key, 0.0) != 0.0) refuse(key);
+  }
+  for (const std::string_view key : {"embedding_scale", "residual_scale", "logit_scale"}) {
+    if (!traits.scales && keys.number_or(key, 0.0) != 0.0) refuse(key);
   }
   if (!metadata.boolean(keys.full("attention.causal")).value_or(true)) refuse("attention.causal");
   for (const std::string_view key : {"attention.sliding_window", "expert_count"}) {
+    if (traits.windows && key == "attention.sliding_window") continue;
     if (metadata.integer(keys.full(key), kMaxContext).value_or(0) != 0) refuse(key);
   }
 }
@@ -92,10 +95,10 @@ void read_rope_scaling(const Keys& keys, const Config& c, nn::RopeParameters& ro
     rope.scaling = nn::RopeScaling::kLinear;
   } else if (type == "yarn") {
     rope.scaling = nn::RopeScaling::kYarn;
-  } else if (type.empty() || type == "none") {
-    rope.scaling = nn::RopeScaling::kNone;
+  } else if (type.empty() || type == "none" || type == "longrope") {
+    rope.scaling = nn::RopeScaling::kNone;  // longrope: see read_frequency_factors()
   } else {
-    fail(ErrorKind::kUnsupported, "{}: key {}: unknown scaling \"{}\"; known: none, linear, yarn",
+    fail(ErrorKind::kUnsupported, "{}: key {}: unknown scaling \"{}\"; known: none, linear, longrope, yarn",
          keys.metadata().source(), keys.full("rope.scaling.type"), printable(type));
   }
 }
@@ -111,6 +114,77 @@ nn::RopeParameters read_rope(const Keys& keys, const Config& c, nn::RopePairing 
   rope.theta = keys.positive_or("rope.freq_base", 10000.0);
   read_rope_scaling(keys, c, rope);
   return rope;
+}
+
+/// Divisors of the frequencies, (n_dims / 2), of a tensor that may be missing.
+std::vector<float> read_factors(const Keys& keys, const std::string& name, std::size_t n_dims,
+                                nn::WeightStore& weights) {
+  const std::span<const float> factors = weights.optional_vector(name, n_dims / 2);
+  for (const float factor : factors) {
+    if (!(factor > 0.0f)) {
+      fail(ErrorKind::kBadFile, "{}: {}.weight: factor {} is not above 0", keys.metadata().source(), name, factor);
+    }
+  }
+  return {factors.begin(), factors.end()};
+}
+
+/// LongRoPE has factors for texts up to the original context and others for longer ones; the latter, which would change
+/// what is in the cache already, are for models of a longer context only.
+/// Source    Ding et al. 2024, arXiv:2402.13753, section 3
+void read_frequency_factors(const Keys& keys, Config& c, nn::WeightStore& weights) {
+  c.rope.frequency_factors = read_factors(keys, "rope_freqs", c.rope.n_dims, weights);
+  if (keys.string_or("rope.scaling.type", "") != "longrope") return;
+  const std::string& source = keys.metadata().source();
+  if (c.context_length > c.rope.original_context) {
+    fail(ErrorKind::kUnsupported, "{}: key {}: longrope beyond the original context of {} tokens is not supported",
+         source, keys.full("context_length"), c.rope.original_context);
+  }
+  c.rope.frequency_factors = read_factors(keys, "rope_factors_short", c.rope.n_dims, weights);
+  static_cast<void>(read_factors(keys, "rope_factors_long", c.rope.n_dims, weights));
+  if (c.rope.frequency_factors.empty()) {
+    fail(ErrorKind::kBadFile, "{}: tensor rope_factors_short.weight is missing", source);
+  }
+}
+
+/// Which layers see a window only: as the file lists them, or all but every n-th.
+std::vector<bool> read_local_layers(const Keys& keys, std::size_t n_layers) {
+  constexpr std::size_t kPeriod = 6;  // of Gemma 3, whose files need not say so
+  const std::string key = keys.full("attention.sliding_window_pattern");
+  std::vector<bool> local(n_layers);
+  if (keys.metadata().holds_numbers(key)) {
+    const format::NumberArray& listed = *keys.metadata().numbers(key);
+    if (listed.count != n_layers) {
+      fail(ErrorKind::kBadFile, "{}: key {}: expected {} values, found {}", keys.metadata().source(), key, n_layers,
+           listed.count);
+    }
+    for (std::size_t i = 0; i < n_layers; ++i) local[i] = listed.number(i) != 0.0;
+    return local;
+  }
+  const std::size_t period = keys.count_or("attention.sliding_window_pattern", kMaxLayers, kPeriod);
+  for (std::size_t i = 0; i < n_layers; ++i) local[i] = (i + 1) % period != 0;
+  return local;
+}
+
+void read_windows(const Keys& keys, Config& c) {
+  const auto window = keys.metadata().integer(keys.full("attention.sliding_window"), kMaxContext);
+  if (!window || *window == 0) return;
+  c.window = static_cast<std::size_t>(*window);
+  c.is_local = read_local_layers(keys, c.n_layers);
+  c.local_rope.pairing = c.rope.pairing;
+  c.local_rope.n_dims = c.rope.n_dims;
+  c.local_rope.theta = keys.positive_or("rope.freq_base_swa", 10000.0);
+}
+
+void read_scales(const Keys& keys, Config& c) {
+  const auto require = [&](std::string_view key) {
+    if (!keys.metadata().contains(keys.full(key))) {
+      fail(ErrorKind::kBadFile, "{}: key {} is missing", keys.metadata().source(), keys.full(key));
+    }
+    return keys.positive_or(key, 1.0);
+  };
+  c.embedding_scale = static_cast<float>(require("embedding_scale"));
+  c.residual_scale = static_cast<float>(require("residual_scale"));
+  c.output_scale = static_cast<float>(1.0 / require("logit_scale"));
 }
 
 void read_heads(const Keys& keys, Config& c) {
@@ -145,7 +219,7 @@ std::size_t vocab_rows(const format::Gguf& gguf) {
 
 }  // namespace
 
-Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::RopePairing pairing,
+Config read_config(const format::Gguf& gguf, std::string_view architecture, const ConfigTraits& traits,
                    nn::WeightStore& weights) {
   const Keys keys(gguf.metadata, architecture);
   Config c;
@@ -155,7 +229,7 @@ Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::
   c.context_length = keys.count("context_length", kMaxContext);
   c.vocab_size = vocab_rows(gguf);
   read_heads(keys, c);
-  refuse_unsupported(keys);
+  refuse_unsupported(keys, traits);
 
   const auto eps = gguf.metadata.number(keys.full("attention.layer_norm_rms_epsilon"));
   if (!eps || *eps < 0.0) {
@@ -165,14 +239,10 @@ Config read_config(const format::Gguf& gguf, std::string_view architecture, nn::
   c.norm_eps = static_cast<float>(*eps);
   const double default_scale = 1.0 / std::sqrt(static_cast<double>(c.head_dim));
   c.attention_scale = static_cast<float>(keys.positive_or("attention.scale", default_scale));
-  c.rope = read_rope(keys, c, pairing);
-
-  const std::span<const float> factors = weights.optional_vector("rope_freqs", c.rope.n_dims / 2);
-  for (const float factor : factors) {
-    if (!(factor > 0.0f))
-      fail(ErrorKind::kBadFile, "{}: rope_freqs.weight: factor {} is not above 0", gguf.metadata.source(), factor);
-  }
-  c.rope.frequency_factors.assign(factors.begin(), factors.end());
+  c.rope = read_rope(keys, c, traits.pairing);
+  read_frequency_factors(keys, c, weights);
+  if (traits.windows) read_windows(keys, c);
+  if (traits.scales) read_scales(keys, c);
   return c;
 }
 

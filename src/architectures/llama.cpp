@@ -1,6 +1,8 @@
 /// Llama with ternary layers (Llama3-8B-1.58, Falcon3-1.58bit, Falcon-E).
 /// Source    Touvron et al. 2023, arXiv:2302.13971, section 2.2. GGUF stores the rows of q and k so that the pairs of
 ///           RoPE are neighbours.
+#include "src/architectures/llama.h"
+
 #include <fmt/core.h>
 
 #include "src/architectures/blocks.h"
@@ -33,19 +35,19 @@ class Llama final : public Architecture {
   void forward(Pass& pass) const override {
     Activations::Views& act = pass.act;
     const float eps = config_.norm_eps;
-    embed(pass, *outer_.embedding);
+    embed(pass, config_, *outer_.embedding);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
       nn::rms_norm(pass.compute, act.x, layer.attn_norm, eps, act.normed);
-      project_qkv(pass, layer.attn);
+      project_qkv(pass, config_, layer.attn);
       attend(pass, config_, i);
-      add_projection(pass, *layer.attn.output, act.attn_out);
+      add_projection(pass, config_, layer.attn.output, act.attn_out);
 
       nn::rms_norm(pass.compute, act.x, layer.ffn_norm, eps, act.normed);
-      gated_up(pass, layer.ffn, nn::Activation::kSilu);
-      add_projection(pass, *layer.ffn.down, act.up);
+      gated_up(pass, config_, layer.ffn, nn::Activation::kSilu);
+      add_projection(pass, config_, layer.ffn.down, act.up);
     }
-    nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
+    finish(pass, config_, outer_);
   }
 
  private:
@@ -54,8 +56,13 @@ class Llama final : public Architecture {
 
 }  // namespace
 
+std::unique_ptr<Architecture> build_llama_graph(const Config& config, const format::Gguf& gguf,
+                                                nn::WeightStore& weights) {
+  return std::make_unique<Llama>(config, gguf, weights);
+}
+
 std::unique_ptr<Architecture> build_llama(const format::Gguf& gguf, nn::WeightStore& weights) {
-  return std::make_unique<Llama>(read_config(gguf, "llama", nn::RopePairing::kNorm, weights), gguf, weights);
+  return build_llama_graph(read_config(gguf, "llama", {.pairing = nn::RopePairing::kNorm}, weights), gguf, weights);
 }
 
 }  // namespace tern::architectures

@@ -1,5 +1,5 @@
-/// Qwen3 with ternary layers (Ternary-Bonsai): a Llama-like decoder that normalises every query and key head before
-/// rotating it. n_heads * head_dim need not equal dim.
+/// Qwen3 with ternary layers (Ternary-Bonsai, BitNet-embedding-0.6B): a Llama-like decoder that normalises every query
+/// and key head before rotating it. n_heads * head_dim need not equal dim.
 /// Source    Yang et al. 2025, arXiv:2505.09388, section 2
 #include <fmt/core.h>
 
@@ -37,21 +37,21 @@ class Qwen3 final : public Architecture {
   void forward(Pass& pass) const override {
     Activations::Views& act = pass.act;
     const float eps = config_.norm_eps;
-    embed(pass, *outer_.embedding);
+    embed(pass, config_, *outer_.embedding);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const Layer& layer = layers_[i];
       nn::rms_norm(pass.compute, act.x, layer.attn_norm, eps, act.normed);
-      project_qkv(pass, layer.attn);
+      project_qkv(pass, config_, layer.attn);
       nn::rms_norm_heads(pass.compute, act.q, layer.q_norm, eps);
       nn::rms_norm_heads(pass.compute, act.k, layer.k_norm, eps);
       attend(pass, config_, i);
-      add_projection(pass, *layer.attn.output, act.attn_out);
+      add_projection(pass, config_, layer.attn.output, act.attn_out);
 
       nn::rms_norm(pass.compute, act.x, layer.ffn_norm, eps, act.normed);
-      gated_up(pass, layer.ffn, nn::Activation::kSilu);
-      add_projection(pass, *layer.ffn.down, act.up);
+      gated_up(pass, config_, layer.ffn, nn::Activation::kSilu);
+      add_projection(pass, config_, layer.ffn.down, act.up);
     }
-    nn::rms_norm(pass.compute, act.x, outer_.output_norm, eps, act.x);
+    finish(pass, config_, outer_);
   }
 
  private:
@@ -61,7 +61,8 @@ class Qwen3 final : public Architecture {
 }  // namespace
 
 std::unique_ptr<Architecture> build_qwen3(const format::Gguf& gguf, nn::WeightStore& weights) {
-  return std::make_unique<Qwen3>(read_config(gguf, "qwen3", nn::RopePairing::kNeox, weights), gguf, weights);
+  return std::make_unique<Qwen3>(read_config(gguf, "qwen3", {.pairing = nn::RopePairing::kNeox}, weights), gguf,
+                                 weights);
 }
 
 }  // namespace tern::architectures

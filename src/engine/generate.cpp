@@ -112,6 +112,7 @@ namespace {
 /// generate(), where `text` is what penalties and guesses look back at, and `fresh`, its end, is still to be computed.
 GenerateResult generate_text(Session& session, std::span<const Token> text, std::span<const Token> fresh,
                              const GenerateOptions& options, const std::function<void(std::string_view)>& on_text) {
+  engine::check_generates(session.model());
   engine::check(options);
   Answer answer(session.model().tokenizer(), options, text, on_text);
   RunAhead ahead(session, answer, options);

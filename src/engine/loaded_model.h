@@ -32,6 +32,11 @@ struct LoadedModel {
 
   /// Reads tokenizer and weights.
   void load(const OpenOptions& options);
+
+  /// Whether every projection has a norm of its own, as in the BitNet-embedding models.
+  [[nodiscard]] bool has_input_norms() const { return gguf.find("blk.0.attn_q_norm_in.weight") != nullptr; }
+  /// Whether texts become vectors and nothing else: no output head was trained.
+  [[nodiscard]] bool is_embedding_only() const;
 };
 
 /// Describes a model from its file and, once they are loaded, its weights.

@@ -16,9 +16,17 @@ LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& o
       i2s_layout(options.i2s_layout),
       weights(gguf, files, options.i2s_layout),
       architecture(architectures::build(gguf, weights)),
-      int8_head(options.head == HeadType::kInt8 && nn::fits_head(architecture->head().dense)) {
+      int8_head(options.head == HeadType::kInt8 && !is_embedding_only() &&
+                nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
-  if (options.head == HeadType::kInt8) weights.pack_head(architecture->head());
+  if (options.head == HeadType::kInt8 && !is_embedding_only()) weights.pack_head(architecture->head());
+}
+
+bool LoadedModel::is_embedding_only() const {
+  if (gguf.find("output.weight") != nullptr) return false;
+  const format::Metadata& metadata = gguf.metadata;
+  const std::string key = std::string(metadata.string("general.architecture").value_or("")) + ".pooling_type";
+  return has_input_norms() || (metadata.contains(key) && metadata.integer(key, 255) != 0);
 }
 
 void LoadedModel::load(const OpenOptions& options) {

@@ -66,7 +66,11 @@ std::vector<std::pair<std::size_t, std::size_t>> matrices_of_layer(const ModelSh
 std::uint64_t norm_floats_of_layer(const ModelShape& s) {
   std::uint64_t n = 2 * s.dim;
   if (s.architecture.starts_with("bitnet")) n += s.n_heads * s.head_dim + s.ffn_dim;
-  if (s.architecture == "qwen3") n += 2 * s.head_dim;
+  if (s.architecture == "qwen3" || s.architecture == "gemma3") n += 2 * s.head_dim;
+  if (s.architecture == "gemma3") n += 2 * s.dim;
+  if (s.head == HeadKind::kNone) {  // a norm before every projection
+    for (const auto& [rows, cols] : matrices_of_layer(s)) n += cols;
+  }
   return n;
 }
 
@@ -145,7 +149,7 @@ class SampleTimer {
       std::vector<nn::TokenPlace> places;
       for (std::size_t i = 0; i < n; ++i) places.push_back({&kv_, first + done + i});
       const std::vector<Token> tokens(n, 0);
-      architectures::Pass pass{compute(), tokens, places, rope_, activations_.views(n)};
+      architectures::Pass pass{compute(), tokens, places, rope_, rope_, activations_.views(n)};
       for (std::size_t t = 0; t < n; ++t) {
         for (std::size_t i = 0; i < pass.act.x.cols; ++i) pass.act.x.row(t)[i] = static_cast<float>(i * 37 % 255) - 127;
       }

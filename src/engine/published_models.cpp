@@ -30,7 +30,7 @@ std::span<const ModelShape> published_models() {
     {"Ternary-Bonsai-4B",        "qwen3",               36, 2560,  9728, 32,  8, 128, 151936,  32768,  kTied, false},
     {"Ternary-Bonsai-8B",        "qwen3",               36, 4096, 12288, 32,  8, 128, 151936,  65536,  kOwn, false},
     {"BitNet-embedding-0.6B",    "qwen3",               28, 1024,  3072, 16,  8, 128, 151936,  32768,  kNone},
-    {"BitNet-embedding-270M",    "gemma-embedding",     18,  640,  2048,  4,  1, 256, 262144,  32768,  kNone},
+    {"BitNet-embedding-270M",    "gemma3",              18,  640,  2048,  4,  1, 256, 262144,  32768,  kNone},
   };
   // clang-format on
   return kModels;

@@ -33,13 +33,20 @@ std::size_t layer_bytes(const kernels::TernaryLayout& layout, const architecture
          bytes(c.dim, c.ffn_dim);
 }
 
+nn::Activation activation_of(const std::string& architecture) {
+  if (architecture == "bitnet-b1.58") return nn::Activation::kRelu2;
+  return architecture == "gemma3" ? nn::Activation::kGelu : nn::Activation::kSilu;
+}
+
 }  // namespace
 
 RandomDecoder::RandomDecoder(const ModelShape& shape, const DecoderSample& sample, const kernels::Choice& kernels)
     : config_(config_of(shape, sample.n_layers)),
-      activation_(shape.architecture == "bitnet-b1.58" ? nn::Activation::kRelu2 : nn::Activation::kSilu),
+      activation_(activation_of(shape.architecture)),
       has_sub_norms_(shape.architecture.starts_with("bitnet")),
-      has_head_norms_(shape.architecture == "qwen3"),
+      has_post_norms_(shape.architecture == "gemma3"),
+      has_head_norms_(shape.architecture == "qwen3" || has_post_norms_),
+      has_input_norms_(shape.head == HeadKind::kNone),
       ones_(std::max({shape.dim, shape.ffn_dim, shape.n_heads * shape.head_dim}), 1.0f) {
   const kernels::TernaryLayout& layout = kernels.layout();
   const std::size_t q_dim = shape.n_heads * shape.head_dim;
@@ -63,8 +70,11 @@ RandomDecoder::RandomDecoder(const ModelShape& shape, const DecoderSample& sampl
   head_.int8 = nn::make_head(*kernels.head, sample.head_rows, shape.dim, head_memory_.span());
 }
 
-const nn::Linear* RandomDecoder::add(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols) {
-  return &linears_.emplace_back(memory_.make(layout, rows, cols));
+architectures::ProjectionWeights RandomDecoder::add(const kernels::TernaryLayout& layout, std::size_t rows,
+                                                    std::size_t cols) {
+  const std::span<const float> ones = ones_;
+  return {.linear = &linears_.emplace_back(memory_.make(layout, rows, cols)),
+          .norm_in = has_input_norms_ ? ones.first(cols) : std::span<const float>{}};
 }
 
 void RandomDecoder::forward(architectures::Pass& pass) const {
@@ -72,9 +82,14 @@ void RandomDecoder::forward(architectures::Pass& pass) const {
   const auto norm = [&](nn::MatrixView from, nn::MatrixView to) {
     nn::rms_norm(pass.compute, from, std::span(ones_).first(from.cols), config_.norm_eps, to);
   };
+  const auto add_projection = [&](const architectures::ProjectionWeights& projection, nn::MatrixView input) {
+    project_branch(pass, config_, projection, input);
+    if (has_post_norms_) norm(act.branch, act.branch);
+    nn::add(pass.compute, act.branch, act.x);
+  };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     norm(act.x, act.normed);
-    project_qkv(pass, layers_[i].attn);
+    project_qkv(pass, config_, layers_[i].attn);
     if (has_head_norms_) {
       const std::span<const float> weight = std::span(ones_).first(config_.head_dim);
       nn::rms_norm_heads(pass.compute, act.q, weight, config_.norm_eps);
@@ -82,12 +97,12 @@ void RandomDecoder::forward(architectures::Pass& pass) const {
     }
     attend(pass, config_, i);
     if (has_sub_norms_) norm(act.attn_out, act.attn_out);
-    add_projection(pass, *layers_[i].attn.output, act.attn_out);
+    add_projection(layers_[i].attn.output, act.attn_out);
 
     norm(act.x, act.normed);
-    gated_up(pass, layers_[i].ffn, activation_);
+    gated_up(pass, config_, layers_[i].ffn, activation_);
     if (has_sub_norms_) norm(act.up, act.up);
-    add_projection(pass, *layers_[i].ffn.down, act.up);
+    add_projection(layers_[i].ffn.down, act.up);
   }
   norm(act.x, act.x);
 }

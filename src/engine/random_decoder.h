@@ -39,12 +39,14 @@ class RandomDecoder {
     architectures::AttentionWeights attn;
     architectures::FeedForwardWeights ffn;
   };
-  const nn::Linear* add(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols);
+  architectures::ProjectionWeights add(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols);
 
   architectures::Config config_;
   nn::Activation activation_;
-  bool has_sub_norms_;
-  bool has_head_norms_;
+  bool has_sub_norms_;    // before the last projection of attention and feed-forward
+  bool has_post_norms_;   // after it
+  bool has_head_norms_;   // of queries and keys
+  bool has_input_norms_;  // of every projection
   RandomLayers memory_;
   std::deque<nn::Linear> linears_;  // addresses stay
   std::vector<Layer> layers_;

@@ -12,6 +12,7 @@ Runner::Runner(const LoadedModel& model, unsigned threads, std::size_t batch)
       batch_(batch),
       pool_(threads),
       rope_(model.architecture->config().rope),
+      local_rope_(model.architecture->config().local_rope),
       activations_(model.architecture->config(), batch) {}
 
 nn::MatrixView Runner::forward(std::span<const Segment> segments) {
@@ -28,7 +29,8 @@ nn::MatrixView Runner::forward(std::span<const Segment> segments) {
   }
   TERN_DCHECK(!tokens_.empty() && tokens_.size() <= batch_);
   rope_.reserve(n_positions);
-  architectures::Pass pass{compute(), tokens_, places_, rope_, activations_.views(tokens_.size())};
+  if (model_.architecture->config().window > 0) local_rope_.reserve(n_positions);
+  architectures::Pass pass{compute(), tokens_, places_, rope_, local_rope_, activations_.views(tokens_.size())};
   model_.architecture->forward(pass);
   for (const auto& [text, tokens] : segments) text->tokens.insert(text->tokens.end(), tokens.begin(), tokens.end());
   return pass.act.x;

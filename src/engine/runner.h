@@ -60,6 +60,7 @@ class Runner {
   ThreadPool pool_;
   nn::Workspace workspace_;
   nn::RopeTable rope_;
+  nn::RopeTable local_rope_;
   architectures::Activations activations_;
   std::vector<Token> tokens_;           // of the current batch
   std::vector<nn::TokenPlace> places_;  // of these

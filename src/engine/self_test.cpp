@@ -181,7 +181,7 @@ std::vector<float> head_logits(const kernels::HeadKernels& head, const HeadCase&
 // --- floats -----------------------------------------------------------------------------------------------------
 
 struct FloatResults {
-  std::vector<float> normed, silu, relu2;
+  std::vector<float> normed, silu, gelu, relu2;
   std::vector<std::int8_t> quantized;
 };
 
@@ -189,9 +189,11 @@ FloatResults float_results(const kernels::FloatKernels& floats) {
   constexpr std::size_t n = 1003;  // fills no register
   const std::vector<float> x = random_floats(n, 5.0f);
   const std::vector<float> weight = random_floats(n, 1.0f);
-  FloatResults r{std::vector<float>(n), std::vector<float>(n), std::vector<float>(n), std::vector<std::int8_t>(n)};
+  FloatResults r{std::vector<float>(n), std::vector<float>(n), std::vector<float>(n), std::vector<float>(n),
+                 std::vector<std::int8_t>(n)};
   floats.rms_norm(x.data(), weight.data(), n, 1e-5f, r.normed.data());
   floats.silu_mul(x.data(), weight.data(), n, r.silu.data());
+  floats.gelu_mul(x.data(), weight.data(), n, r.gelu.data());
   floats.relu2_mul(x.data(), weight.data(), n, r.relu2.data());
   floats.quantize(x.data(), n, r.quantized.data());
   return r;
@@ -237,6 +239,7 @@ std::optional<Mismatch> find_mismatch(const kernels::FloatKernels& floats) {
   };
   if (const auto m = compare<float>(found.normed, expected.normed, of("RMSNorm"))) return m;
   if (const auto m = compare<float>(found.silu, expected.silu, of("SiLU"))) return m;
+  if (const auto m = compare<float>(found.gelu, expected.gelu, of("GELU"))) return m;
   if (const auto m = compare<float>(found.relu2, expected.relu2, of("ReLU squared"))) return m;
   return compare<std::int8_t>(found.quantized, expected.quantized, of("quantization"));
 }

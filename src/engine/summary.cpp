@@ -76,6 +76,7 @@ void describe_shape(const LoadedModel& model, ModelSummary& s) {
   s.vocab_size = c.vocab_size;
   s.context_length = c.context_length;
   s.tied_embeddings = &model.architecture->head() == &model.architecture->embedding();
+  s.embedding_only = model.is_embedding_only();
   s.kv_bytes_per_token_f16 = std::uint64_t{2} * 2 * c.n_layers * c.n_kv_heads * c.head_dim;
 }
 

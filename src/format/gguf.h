@@ -61,6 +61,8 @@ class Metadata {
   explicit Metadata(std::string source) : source_(std::move(source)) {}
 
   [[nodiscard]] bool contains(std::string_view key) const { return find(key) != nullptr; }
+  /// Whether the key is there and holds several numbers, for the few keys that may hold one or several.
+  [[nodiscard]] bool holds_numbers(std::string_view key) const;
   [[nodiscard]] std::optional<std::uint64_t> integer(std::string_view key, std::uint64_t max) const;
   [[nodiscard]] std::optional<double> number(std::string_view key) const;  // finite
   [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;

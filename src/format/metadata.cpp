@@ -145,6 +145,11 @@ void Metadata::add(std::string_view key, Value value, std::optional<ValueType> s
   entries_.emplace_back(key, std::move(value));
 }
 
+bool Metadata::holds_numbers(std::string_view key) const {
+  const Value* value = find(key);
+  return value != nullptr && std::holds_alternative<NumberArray>(*value);
+}
+
 std::optional<std::uint64_t> Metadata::integer(std::string_view key, std::uint64_t max) const {
   const Value* value = find(key);
   if (value == nullptr) return std::nullopt;

@@ -13,6 +13,19 @@ std::string last_name(const std::filesystem::path& path) {
   return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
 }
 
+/// What sentence-transformers says about an embedding model, as GGUF's key.
+void translate_pooling(const DirectoryReader& directory, format::Gguf& model) {
+  const auto pooling = directory.read_json("1_Pooling/config.json");
+  if (!pooling) return;
+  const std::pair<const char*, std::uint64_t> modes[] = {
+      {"pooling_mode_mean_tokens", 1}, {"pooling_mode_cls_token", 2}, {"pooling_mode_lasttoken", 3}};
+  for (const auto& [mode, number] : modes) {
+    if (!pooling->field()[mode].flag().value_or(false)) continue;
+    const auto architecture = *model.metadata.string("general.architecture");
+    return model.metadata.add(model.arena.keep(std::string(architecture) + ".pooling_type"), number);
+  }
+}
+
 WeightsConfig translate(const DirectoryReader& directory, format::Gguf& model) {
   const auto config = directory.read_json("config.json");
   if (!config) {
@@ -21,6 +34,7 @@ WeightsConfig translate(const DirectoryReader& directory, format::Gguf& model) {
   }
   WeightsConfig weights = translate_config(config->field(), model);
   model.metadata.add("general.name", model.arena.keep(last_name(directory.path)));
+  translate_pooling(directory, model);
   translate_tokenizer(directory, config->field(), model);
   return weights;
 }

@@ -21,11 +21,10 @@ struct Name {
   std::string_view gguf;
 };
 
-// Without ".weight" or ".bias".
-constexpr Name kOuterNames[] = {
-    {"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}};
+// Without ".weight" or ".bias", and without the "model." that models without an output head may leave out.
+constexpr Name kOuterNames[] = {{"embed_tokens", "token_embd"}, {"norm", "output_norm"}, {"lm_head", "output"}};
 
-// After "model.layers.N.", and after "blk.N.".
+// After "layers.N.", and after "blk.N.".
 constexpr Name kLayerNames[] = {
     {"input_layernorm", "attn_norm"},
     {"self_attn.q_proj", "attn_q"},
@@ -44,36 +43,58 @@ constexpr Name kLayerNames[] = {
     {"mlp.ffn_layernorm", "ffn_sub_norm"},  // 1bitLLM
 };
 
-constexpr std::string_view kLayerPrefix = "model.layers.";
+// Of Gemma, before those above.
+constexpr Name kGemmaNames[] = {
+    {"post_attention_layernorm", "post_attention_norm"},
+    {"pre_feedforward_layernorm", "ffn_norm"},
+    {"post_feedforward_layernorm", "post_ffw_norm"},
+};
+
+constexpr std::string_view kModelPrefix = "model.";
+constexpr std::string_view kLayerPrefix = "layers.";
+constexpr std::string_view kInputNorm = ".norm";  // after a projection's name: the norm of its input
 constexpr std::string_view kWeight = ".weight";
 constexpr std::string_view kScaleSuffix = "_scale";
 constexpr std::size_t kElementAlignment = 4;  // bytes; floats are read where they lie
 
-template <std::size_t n>
-std::optional<std::string_view> look_up(const Name (&names)[n], std::string_view name) {
-  const auto* found =
-      std::find_if(std::begin(names), std::end(names), [&](const Name& known) { return known.here == name; });
-  return found == std::end(names) ? std::nullopt : std::optional(found->gguf);
+std::optional<std::string_view> look_up(std::span<const Name> names, std::string_view name) {
+  const auto found = std::find_if(names.begin(), names.end(), [&](const Name& known) { return known.here == name; });
+  return found == names.end() ? std::nullopt : std::optional(found->gguf);
+}
+
+std::string_view without_model(std::string_view name) {
+  return name.starts_with(kModelPrefix) ? name.substr(kModelPrefix.size()) : name;
+}
+
+/// GGUF's name of a module of a layer: "mlp.up_proj" is "ffn_up", and "mlp.up_proj.norm" is "ffn_up_norm_in".
+std::optional<std::string> module_name(std::string_view module, bool gemma) {
+  if (module.ends_with("_proj.norm")) {
+    const auto projection = look_up(kLayerNames, module.substr(0, module.size() - kInputNorm.size()));
+    return projection ? std::optional(fmt::format("{}_norm_in", *projection)) : std::nullopt;
+  }
+  auto name = gemma ? look_up(kGemmaNames, module) : std::nullopt;
+  if (!name) name = look_up(kLayerNames, module);
+  return name ? std::optional(std::string(*name)) : std::nullopt;
 }
 
 /// The name of a layer's tensor without its suffix: "3.mlp.up_proj" is "blk.3.ffn_up".
-std::optional<std::string> layer_name(std::string_view name) {
+std::optional<std::string> layer_name(std::string_view name, bool gemma) {
   unsigned layer = 0;
   const auto number = std::from_chars(name.data(), name.data() + name.size(), layer);
   const auto digits = static_cast<std::size_t>(number.ptr - name.data());
   if (number.ec != std::errc() || digits == name.size() || name[digits] != '.') return std::nullopt;
-  const auto rest = look_up(kLayerNames, name.substr(digits + 1));
+  const auto rest = module_name(name.substr(digits + 1), gemma);
   return rest ? std::optional(fmt::format("blk.{}.{}", layer, *rest)) : std::nullopt;
 }
 
 /// GGUF's name, or the tensor's own where GGUF has none.
-std::string gguf_name(std::string_view name) {
+std::string gguf_name(std::string_view name, bool gemma) {
   const std::size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return std::string(name);
-  const std::string_view module = name.substr(0, dot);
+  const std::string_view module = without_model(name.substr(0, dot));
   if (const auto outer = look_up(kOuterNames, module)) return fmt::format("{}{}", *outer, name.substr(dot));
   if (!module.starts_with(kLayerPrefix)) return std::string(name);
-  const auto inner = layer_name(module.substr(kLayerPrefix.size()));
+  const auto inner = layer_name(module.substr(kLayerPrefix.size()), gemma);
   return inner ? fmt::format("{}{}", *inner, name.substr(dot)) : std::string(name);
 }
 
@@ -99,14 +120,18 @@ std::optional<std::uint32_t> float_type(Dtype dtype) {
 class TensorTranslator {
  public:
   TensorTranslator(std::span<const StoredTensor> tensors, const WeightsConfig& config, format::Gguf& model)
-      : config_(config), model_(model), source_(model.metadata.source()) {
-    for (const StoredTensor& tensor : tensors) by_name_.emplace(tensor.name, &tensor);
+      : config_(config), form_(config.form), model_(model), source_(model.metadata.source()) {
+    for (const StoredTensor& tensor : tensors) {
+      by_name_.emplace(tensor.name, &tensor);
+      // A norm before every projection is how masters are trained, be there a quantization_config or not.
+      if (form_ == TernaryForm::kExact && tensor.name.ends_with("_proj.norm.weight")) form_ = TernaryForm::kMasters;
+    }
   }
 
   void add(const StoredTensor& stored) {
     if (is_ignored(stored)) return;
     format::TensorInfo tensor;
-    tensor.name = model_.arena.keep(gguf_name(stored.name));
+    tensor.name = model_.arena.keep(gguf_name(stored.name, config_.gemma));
     tensor.data = stored.data;
     set_shape(stored, tensor);
     if (is_ternary(stored.name)) {
@@ -128,7 +153,7 @@ class TensorTranslator {
   }
 
   [[nodiscard]] bool is_ternary(std::string_view name) const {
-    if (!name.starts_with(kLayerPrefix) || !name.ends_with("_proj.weight")) return false;
+    if (!without_model(name).starts_with(kLayerPrefix) || !name.ends_with("_proj.weight")) return false;
     return !is_listed(name.substr(0, name.size() - kWeight.size()), config_.float_modules);
   }
 
@@ -155,6 +180,9 @@ class TensorTranslator {
       refuse(stored, ErrorKind::kUnsupported, "expected dtype F32, F16 or BF16, found {}", to_string(stored.dtype));
     }
     tensor.type = *type;
+    if (config_.gemma && stored.name.ends_with("norm.weight") && !stored.name.ends_with("_proj.norm.weight")) {
+      return add_one(stored, tensor);
+    }
     const std::size_t rotary = rotary_dim(stored.name);
     if (rotary == 0 && reinterpret_cast<std::uintptr_t>(stored.data.data()) % kElementAlignment == 0) return;
     if (rotary != 0) check_heads(stored, tensor, rotary);
@@ -166,28 +194,39 @@ class TensorTranslator {
     tensor.data = copy;
   }
 
+  /// Gemma multiplies by 1 + w, and so stores GGUF it.
+  void add_one(const StoredTensor& stored, format::TensorInfo& tensor) {
+    std::vector<float> values(static_cast<std::size_t>(stored.n_elements));
+    weights::find_codec(tensor.type)->decode_row(stored.data.data(), values.size(), values.data());
+    for (float& value : values) value += 1.0f;
+    const std::span<std::byte> copy = model_.arena.bytes(values.size() * sizeof(float));
+    std::memcpy(copy.data(), values.data(), copy.size());
+    tensor.data = copy;
+    tensor.type = weights::kF32.gguf_type;
+  }
+
   void check_heads(const StoredTensor& stored, const format::TensorInfo& tensor, std::size_t rotary) const {
     if (rotary % 2 == 0 && tensor.rows() % rotary == 0 && tensor.n_dims == 2) return;
     refuse(stored, ErrorKind::kBadFile, "expected heads of {} rows, in pairs, found {} rows", rotary, tensor.rows());
   }
 
   void make_ternary(const StoredTensor& stored, format::TensorInfo& tensor) {
-    TernarySource source{config_.form, stored.dtype, 1.0f, rotary_dim(stored.name), source_};
+    TernarySource source{form_, stored.dtype, 1.0f, rotary_dim(stored.name), source_};
     if (stored.shape.size() != 2) {
       refuse(stored, ErrorKind::kBadFile, "expected 2 dimensions, found {}", stored.shape.size());
     }
-    if (stored.dtype == Dtype::kU8 && config_.form == TernaryForm::kPacked) {
+    if (stored.dtype == Dtype::kU8 && form_ == TernaryForm::kPacked) {
       tensor.dims[1] *= 4;  // rows; the product with 4 can not overflow, the bytes are there
       tensor.n_elements *= 4;
       source.scale = read_scale(stored);
       tensor.stored_as = "packed U8";
-    } else if (float_type(stored.dtype) && config_.form != TernaryForm::kPacked) {
+    } else if (float_type(stored.dtype) && form_ != TernaryForm::kPacked) {
       tensor.stored_as = stored.dtype == Dtype::kF32   ? "ternary F32"
                          : stored.dtype == Dtype::kF16 ? "ternary F16"
                                                        : "ternary BF16";
     } else {
       refuse(stored, ErrorKind::kUnsupported, "expected dtype {}, as config.json says, found {}",
-             config_.form == TernaryForm::kPacked ? "U8" : "F32, F16 or BF16", to_string(stored.dtype));
+             form_ == TernaryForm::kPacked ? "U8" : "F32, F16 or BF16", to_string(stored.dtype));
     }
     if (tensor.n_elements % kConvertedUnit != 0) {
       refuse(stored, ErrorKind::kUnsupported, "expected a multiple of {} weights, found {}", kConvertedUnit,
@@ -222,6 +261,7 @@ class TensorTranslator {
   }
 
   const WeightsConfig& config_;
+  TernaryForm form_;
   format::Gguf& model_;
   const std::string& source_;
   std::unordered_map<std::string_view, const StoredTensor*> by_name_;

@@ -40,11 +40,10 @@ struct Chunk {
 /// One call of attention().
 class Attention {
  public:
-  Attention(const Compute& compute, std::size_t layer, float scale, MatrixView q, MatrixView out, const KvShape& shape)
+  Attention(const Compute& compute, const AttentionLayer& layer, MatrixView q, MatrixView out, const KvShape& shape)
       : compute_(compute),
         kernels_(*compute.kernels.attention),
         layer_(layer),
-        scale_(scale),
         q_(q),
         out_(out),
         head_dim_(shape.head_dim),
@@ -69,9 +68,19 @@ class Attention {
   [[nodiscard]] std::size_t position(const Block& block, std::size_t row) const {
     return block.first_position + row / group_;
   }
-  [[nodiscard]] std::size_t n_chunks(const Block& block) const {
+  /// The first position that a query sees.
+  [[nodiscard]] std::size_t first_seen(const Block& block, std::size_t row) const {
+    const std::size_t end = position(block, row) + 1;
+    return layer_.window == 0 || end <= layer_.window ? 0 : end - layer_.window;
+  }
+  /// Chunks [first_chunk, end_chunk) hold what any query of a block sees.
+  [[nodiscard]] std::size_t first_chunk(const Block& block) const {
+    return first_seen(block, block.row_begin) / kAttentionChunk;
+  }
+  [[nodiscard]] std::size_t end_chunk(const Block& block) const {
     return position(block, block.row_end - 1) / kAttentionChunk + 1;
   }
+  [[nodiscard]] std::size_t n_chunks(const Block& block) const { return end_chunk(block) - first_chunk(block); }
 
   [[nodiscard]] std::size_t part_size() const { return kTileStats + kAttentionRows * kernels::value_dim(head_dim_); }
   [[nodiscard]] std::size_t tile_scratch() const { return kernels::attention_scratch(head_dim_); }
@@ -87,13 +96,13 @@ class Attention {
   bool attend(const Block& block, std::size_t row_begin, const Chunk& chunk, AttentionTile tile) const;
   void merge(const Block& block, std::size_t row_begin, std::size_t chunk, const AttentionPart& from,
              const AttentionPart& into) const;
+  void copy_row(const AttentionPart& from, std::size_t row, const AttentionPart& to) const;
   void finish(const Block& block, std::size_t row_begin, const AttentionPart& part) const;
   void take_block(const Block& block, float* scratch) const;
 
   const Compute& compute_;
   const kernels::AttentionKernels& kernels_;
-  std::size_t layer_;
-  float scale_;
+  AttentionLayer layer_;
   MatrixView q_;
   MatrixView out_;
   std::size_t head_dim_;
@@ -129,10 +138,10 @@ Chunk Attention::chunk_of(const Block& block, std::size_t chunk) const {
                       : kv.type() == KvType::kF32 ? kernels_.attend_f32
                                                   : kernels_.attend_i8;
   return {begin,
-          kv.keys(layer_, block.kv_head, begin),
-          kv.values(layer_, block.kv_head, begin),
-          kv.key_scales(layer_, block.kv_head, begin),
-          kv.value_scales(layer_, block.kv_head, begin),
+          kv.keys(layer_.index, block.kv_head, begin),
+          kv.values(layer_.index, block.kv_head, begin),
+          kv.key_scales(layer_.index, block.kv_head, begin),
+          kv.value_scales(layer_.index, block.kv_head, begin),
           attend};
 }
 
@@ -157,18 +166,23 @@ Chunk Attention::widen(const Block& block, std::size_t chunk, float* scratch) co
 /// and part.
 bool Attention::attend(const Block& block, std::size_t row_begin, const Chunk& chunk, AttentionTile tile) const {
   std::size_t n_visible[kAttentionRows];
+  std::size_t n_hidden[kAttentionRows];
+  const auto places_before = [&](std::size_t position) {  // of this chunk
+    return position <= chunk.begin ? 0 : std::min(position - chunk.begin, kAttentionChunk);
+  };
   tile.n_rows = std::min(kAttentionRows, block.row_end - row_begin);
   for (std::size_t r = 0; r < tile.n_rows; ++r) {
-    const std::size_t end = position(block, row_begin + r) + 1;
-    n_visible[r] = end <= chunk.begin ? 0 : std::min(end - chunk.begin, kAttentionChunk);
+    n_visible[r] = places_before(position(block, row_begin + r) + 1);
+    n_hidden[r] = places_before(first_seen(block, row_begin + r));
   }
-  if (n_visible[tile.n_rows - 1] == 0) return false;
+  if (n_visible[tile.n_rows - 1] == 0 || n_hidden[0] == kAttentionChunk) return false;
   for (std::size_t r = 0; r < kAttentionRows; ++r) {
     tile.queries[r] = row_of(q_, block, row_begin + std::min(r, tile.n_rows - 1));
   }
-  tile.scale = scale_;
+  tile.scale = layer_.scale;
   tile.head_dim = head_dim_;
   tile.n_visible = n_visible;
+  tile.n_hidden = n_hidden[tile.n_rows - 1] == 0 ? nullptr : n_hidden;
   tile.keys = chunk.keys;
   tile.values = chunk.values;
   tile.key_scales = chunk.key_scales;
@@ -177,13 +191,27 @@ bool Attention::attend(const Block& block, std::size_t row_begin, const Chunk& c
   return true;
 }
 
-/// Merges a chunk's part into that of the chunks before, for the rows that see the chunk.
+/// Adds a chunk's part to that of the chunks before, for the rows that see the chunk: their first is taken over as it
+/// is, others are merged.
 void Attention::merge(const Block& block, std::size_t row_begin, std::size_t chunk, const AttentionPart& from,
                       const AttentionPart& into) const {
   const std::size_t row_end = std::min(row_begin + kAttentionRows, block.row_end);
   for (std::size_t row = row_begin; row < row_end; ++row) {
-    if (position(block, row) >= chunk * kAttentionChunk) kernels_.merge(from, row - row_begin, head_dim_, into);
+    const std::size_t first = first_seen(block, row) / kAttentionChunk;
+    if (chunk < first || chunk > position(block, row) / kAttentionChunk) continue;
+    if (chunk == first) {
+      copy_row(from, row - row_begin, into);
+    } else {
+      kernels_.merge(from, row - row_begin, head_dim_, into);
+    }
   }
+}
+
+void Attention::copy_row(const AttentionPart& from, std::size_t row, const AttentionPart& to) const {
+  const std::size_t n_columns = kernels::value_dim(head_dim_);
+  to.max[row] = from.max[row];
+  to.sum[row] = from.sum[row];
+  std::copy_n(from.values + row * n_columns, n_columns, to.values + row * n_columns);
 }
 
 void Attention::finish(const Block& block, std::size_t row_begin, const AttentionPart& part) const {
@@ -200,14 +228,15 @@ void Attention::take_block(const Block& block, float* scratch) const {
   float* widened = whole + kMaxTiles * part_size();
   const std::size_t n_tiles = (block.row_end - block.row_begin + kAttentionRows - 1) / kAttentionRows;
   const auto first_row = [&](std::size_t tile) { return block.row_begin + tile * kAttentionRows; };
-  for (std::size_t c = 0; c < n_chunks(block); ++c) {
+  const std::size_t first = first_chunk(block);
+  for (std::size_t c = first; c < end_chunk(block); ++c) {
     const Chunk chunk = n_tiles >= kMinTilesToWiden ? widen(block, c, widened) : chunk_of(block, c);
     for (std::size_t i = 0; i < n_tiles; ++i) {
       const AttentionPart so_far = part_at(whole + i * part_size());
       AttentionTile tile{};
       tile.scratch = scratch;
-      tile.part = c == 0 ? so_far : part_at(chunk_part);
-      if (attend(block, first_row(i), chunk, tile) && c > 0) merge(block, first_row(i), c, tile.part, so_far);
+      tile.part = c == first ? so_far : part_at(chunk_part);
+      if (attend(block, first_row(i), chunk, tile) && c > first) merge(block, first_row(i), c, tile.part, so_far);
     }
   }
   for (std::size_t i = 0; i < n_tiles; ++i) finish(block, first_row(i), part_at(whole + i * part_size()));
@@ -227,16 +256,16 @@ void Attention::run_blocks() {
 void Attention::run_chunks() {
   struct Unit {
     const Block* block;
-    std::size_t chunk;
+    std::size_t chunk;  // of the text
     float* part;
   };
   std::vector<float*> block_parts;  // of every block: (chunks, part_size)
   std::size_t n_units = 0;
-  std::size_t most_chunks = 0;
+  std::size_t all_chunks = 0;  // of the longest text
   for (const Block& block : blocks_) {
     TERN_DCHECK(block.row_end - block.row_begin <= kAttentionRows);
     n_units += n_chunks(block);
-    most_chunks = std::max(most_chunks, n_chunks(block));
+    all_chunks = std::max(all_chunks, end_chunk(block));
   }
   float* next_part = compute_.work.attention.take(n_units * part_size() + compute_.pool.size() * tile_scratch());
   float* scratch = next_part + n_units * part_size();
@@ -246,9 +275,11 @@ void Attention::run_chunks() {
   }
   std::vector<Unit> units;
   units.reserve(n_units);
-  for (std::size_t chunk = 0; chunk < most_chunks; ++chunk) {
+  for (std::size_t chunk = 0; chunk < all_chunks; ++chunk) {
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
-      if (chunk < n_chunks(blocks_[b])) units.push_back({&blocks_[b], chunk, block_parts[b] + chunk * part_size()});
+      const Block& block = blocks_[b];
+      if (chunk < first_chunk(block) || chunk >= end_chunk(block)) continue;
+      units.push_back({&block, chunk, block_parts[b] + (chunk - first_chunk(block)) * part_size()});
     }
   }
   compute_.pool.parallel_for(units.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
@@ -261,22 +292,24 @@ void Attention::run_chunks() {
   });
   compute_.pool.parallel_for(blocks_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t b = begin; b < end; ++b) {
-      const auto part_of = [&](std::size_t chunk) { return part_at(block_parts[b] + chunk * part_size()); };
-      for (std::size_t chunk = 1; chunk < n_chunks(blocks_[b]); ++chunk) {
-        merge(blocks_[b], blocks_[b].row_begin, chunk, part_of(chunk), part_of(0));
+      const Block& block = blocks_[b];
+      const std::size_t first = first_chunk(block);
+      const auto part_of = [&](std::size_t chunk) { return part_at(block_parts[b] + (chunk - first) * part_size()); };
+      for (std::size_t chunk = first + 1; chunk < end_chunk(block); ++chunk) {
+        merge(block, block.row_begin, chunk, part_of(chunk), part_of(first));
       }
-      finish(blocks_[b], blocks_[b].row_begin, part_of(0));
+      finish(block, block.row_begin, part_of(first));
     }
   });
 }
 
 }  // namespace
 
-void attention(const Compute& compute, std::span<const TokenPlace> places, std::size_t layer, float scale, MatrixView q,
+void attention(const Compute& compute, std::span<const TokenPlace> places, const AttentionLayer& layer, MatrixView q,
                MatrixView out) {
   TERN_DCHECK(places.size() == q.rows && places.size() == out.rows);
   if (places.empty()) return;
-  Attention(compute, layer, scale, q, out, places.front().kv->shape()).run(places);
+  Attention(compute, layer, q, out, places.front().kv->shape()).run(places);
 }
 
 }  // namespace tern::nn

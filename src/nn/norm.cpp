@@ -22,4 +22,9 @@ void add(const Compute& compute, MatrixView x, MatrixView y) {
   compute.for_each_token(x.rows, [&](std::size_t t) { compute.floats.add(x.row(t), x.cols, y.row(t)); });
 }
 
+void scale(const Compute& compute, float factor, MatrixView x) {
+  if (factor == 1.0f) return;
+  compute.for_each_token(x.rows, [&](std::size_t t) { compute.floats.scale(factor, x.cols, x.row(t)); });
+}
+
 }  // namespace tern::nn

@@ -17,4 +17,7 @@ void rms_norm_heads(const Compute& compute, MatrixView x, std::span<const float>
 /// y += x, the residual connection.  (n_tokens, dim)
 void add(const Compute& compute, MatrixView x, MatrixView y);
 
+/// x *= factor.  (n_tokens, dim)
+void scale(const Compute& compute, float factor, MatrixView x);
+
 }  // namespace tern::nn

@@ -38,10 +38,32 @@ double error_of(const std::shared_ptr<const Model>& model, const std::vector<Tok
   return logits.size() == expected.size() ? test::relative_rms(logits, expected) : 1.0;
 }
 
-class Golden : public testing::TestWithParam<const char*> {
+struct GoldenModel {
+  const char* name;  // of its files
+  test::TinyModelOptions options;
+};
+
+const GoldenModel kModels[] = {
+    {"bitnet", {.architecture = "bitnet"}},
+    {"bitnet-b1.58", {.architecture = "bitnet-b1.58"}},
+    {"gemma3", {.architecture = "gemma3", .window = 7}},  // shorter than the prompt
+    {"gemma3-input-norms", {.architecture = "gemma3", .input_norms = true}},
+    {"llama", {.architecture = "llama"}},
+    {"minicpm", {.architecture = "minicpm"}},
+    {"qwen3", {.architecture = "qwen3"}},
+    {"qwen3-input-norms", {.architecture = "qwen3", .input_norms = true}},
+};
+
+class Golden : public testing::TestWithParam<GoldenModel> {
  protected:
   [[nodiscard]] static std::vector<float> golden(const std::string& activations) {
-    return read_floats(std::string(TERN_TEST_DATA) + "/tiny-" + GetParam() + "." + activations + ".f32");
+    return read_floats(std::string(TERN_TEST_DATA) + "/tiny-" + GetParam().name + "." + activations + ".f32");
+  }
+  /// The model with linear layers of a type.
+  [[nodiscard]] static test::ModelFile model(const char* type) {
+    test::TinyModelOptions options = GetParam().options;
+    options.type = type;
+    return test::ModelFile(options);
   }
 };
 
@@ -49,24 +71,24 @@ TEST_P(Golden, TernaryTypesAgreeWithDoublePrecision) {
   const std::vector<float> expected = golden("int8");
   for (const char* type :
        {"TQ2_0", "TQ1_0", "I2_S", "Q2_0", "Q2_0_128", "PQ2_0", "PTQ1_0", "IQ1_BN", "IQ2_BN", "IQ2_BN_R4"}) {
-    const test::ModelFile file(test::TinyModelOptions{.architecture = GetParam(), .type = type});
+    const test::ModelFile file = model(type);
     EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, expected, KvType::kF32), kF32Bound) << type;
     EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, expected, KvType::kF16), kF16Bound) << type;
   }
 }
 
 TEST_P(Golden, FloatLayersAgreeWithDoublePrecision) {
-  const test::ModelFile file(test::TinyModelOptions{.architecture = GetParam(), .type = "F16"});
+  const test::ModelFile file = model("F16");
   EXPECT_LT(error_of(file.open("auto", HeadType::kFile), kTokens, golden("none"), KvType::kF32), kF32Bound);
 }
 
-std::string plain_name(const testing::TestParamInfo<const char*>& info) {
-  std::string name = info.param;
+std::string plain_name(const testing::TestParamInfo<GoldenModel>& info) {
+  std::string name = info.param.name;
   std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Engine, Golden, testing::Values("bitnet", "bitnet-b1.58", "llama", "qwen3"), plain_name);
+INSTANTIATE_TEST_SUITE_P(Engine, Golden, testing::ValuesIn(kModels), plain_name);
 
 /// A directory with more models, named by TERN_SHARED: golden/tiny-NAME.TYPE.gguf, tiny-NAME.{int8,none}.f32,
 /// tokens.txt

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 
+#include "src/engine/loaded_model.h"
 #include "tests/engine/model_file.h"
 #include "tests/support/expect_error.h"
 
@@ -103,9 +104,13 @@ const Broken kBroken[] = {
      ErrorKind::kBadFile,
      {"rope.dimension_count", "63"}},
     {"unknown_rope_scaling",
-     [](GgufBuilder& m) { set(m, "bitnet-b1.58.rope.scaling.type", "longrope"); },
+     [](GgufBuilder& m) { set(m, "bitnet-b1.58.rope.scaling.type", "dynamic"); },
      ErrorKind::kUnsupported,
-     {"rope.scaling.type", "longrope"}},
+     {"rope.scaling.type", "dynamic"}},
+    {"longrope_without_factors",
+     [](GgufBuilder& m) { set(m, "bitnet-b1.58.rope.scaling.type", "longrope"); },
+     ErrorKind::kBadFile,
+     {"rope_factors_short.weight", "missing"}},
     {"softcapping",
      [](GgufBuilder& m) { set(m, "bitnet-b1.58.final_logit_softcapping", 30.0f); },
      ErrorKind::kUnsupported,
@@ -214,6 +219,29 @@ TEST(Open, AppliesBiasAndScaleTensors) {
   const ModelFile biased_file(scaled.build());
   Session c(biased_file.open(), {});
   EXPECT_NE(test::all_logits(c, tokens), test::all_logits(a, tokens));
+}
+
+TEST(Open, LayersWithAWindowMayBeListed) {
+  const auto open = [](const std::vector<std::int32_t>& pattern) {
+    GgufBuilder model = test::make_tiny_model({.architecture = "gemma3", .window = 5});
+    set(model, "gemma3.attention.sliding_window_pattern", pattern);
+    return ModelFile(model.build()).open()->loaded().architecture->config().is_local;
+  };
+  EXPECT_EQ(open({0, 1}), (std::vector<bool>{false, true}));
+  EXPECT_EQ(ModelFile({.architecture = "gemma3", .window = 5}).open()->loaded().architecture->config().is_local,
+            (std::vector<bool>{true, false}));
+  test::expect_error(ErrorKind::kBadFile, "sliding_window_pattern: expected 2 values, found 3", [&] {
+    open({1, 1, 0});
+  });
+}
+
+TEST(Open, ScalesOfMiniCpmHaveToBeThere) {
+  for (const char* key : {"minicpm.embedding_scale", "minicpm.residual_scale", "minicpm.logit_scale"}) {
+    GgufBuilder model = test::make_tiny_model({.architecture = "minicpm"});
+    model.remove(key);
+    test::expect_error(ErrorKind::kBadFile, std::string("key ") + key + " is missing",
+                       [&] { static_cast<void>(ModelFile(model.build()).open()); });
+  }
 }
 
 }  // namespace

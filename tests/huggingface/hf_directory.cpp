@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -26,8 +27,14 @@ std::string as_text(const Bytes& bytes) { return {reinterpret_cast<const char*>(
 
 // --- tensors ----------------------------------------------------------------------------------------------------
 
+/// Models with a norm before every projection are published without an output head.
+bool is_headless(const format::Gguf& model) { return model.find("blk.0.attn_q_norm_in.weight") != nullptr; }
+
+bool pairs_neighbours(const std::string& architecture) { return architecture == "llama" || architecture == "minicpm"; }
+
 std::string hf_name(std::string name, const std::string& architecture) {
   const bool old = architecture == "bitnet";  // 1bitLLM's names
+  const bool gemma = architecture == "gemma3";
   const std::pair<const char*, const char*> names[] = {
       {"token_embd", "model.embed_tokens"},
       {"output_norm", "model.norm"},
@@ -40,7 +47,9 @@ std::string hf_name(std::string name, const std::string& architecture) {
       {"attn_q_norm", "self_attn.q_norm"},
       {"attn_k_norm", "self_attn.k_norm"},
       {"attn_sub_norm", old ? "self_attn.inner_attn_ln" : "self_attn.attn_sub_norm"},
-      {"ffn_norm", "post_attention_layernorm"},
+      {"ffn_norm", gemma ? "pre_feedforward_layernorm" : "post_attention_layernorm"},
+      {"post_attention_norm", "post_attention_layernorm"},
+      {"post_ffw_norm", "post_feedforward_layernorm"},
       {"ffn_gate", "mlp.gate_proj"},
       {"ffn_up", "mlp.up_proj"},
       {"ffn_down", "mlp.down_proj"},
@@ -51,9 +60,12 @@ std::string hf_name(std::string name, const std::string& architecture) {
     prefix = "model.layers." + name.substr(4, dot - 3);
     name = name.substr(dot + 1);
   }
-  const std::string stem = name.substr(0, name.find('.'));
+  constexpr std::string_view kInput = "_norm_in";
+  std::string stem = name.substr(0, name.find('.'));
+  const bool of_input = stem.ends_with(kInput);
+  if (of_input) stem.resize(stem.size() - kInput.size());
   for (const auto& [gguf, hf] : names) {
-    if (stem == gguf) return prefix + hf + ".weight";
+    if (stem == gguf) return prefix + hf + (of_input ? ".norm.weight" : ".weight");
   }
   return prefix + name;
 }
@@ -123,26 +135,62 @@ void add_linear(const std::string& name, const Codes& w, HfForm form, std::vecto
   tensors.push_back(scale);
 }
 
+/// Floats near 1, exactly.
+void subtract_one(Bytes& bytes) {
+  for (std::size_t i = 0; i < bytes.size(); i += sizeof(float)) {
+    float value = 0.0f;
+    std::memcpy(&value, bytes.data() + i, sizeof value);
+    value -= 1.0f;
+    std::memcpy(bytes.data() + i, &value, sizeof value);
+  }
+}
+
 std::vector<HfTensor> hf_tensors(const format::Gguf& model, HfForm form) {
   const std::string architecture(*model.metadata.string("general.architecture"));
   const auto head_dim = model.metadata.integer(architecture + ".attention.key_length", 4096);
   std::vector<HfTensor> tensors;
   for (const format::TensorInfo& tensor : model.tensors) {
-    const std::string name = hf_name(std::string(tensor.name), architecture);
+    std::string name = hf_name(std::string(tensor.name), architecture);
+    if (is_headless(model)) name = name.substr(std::string("model.").size());
     const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
     if (codec.is_ternary()) {
       const bool rotated = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
-      add_linear(name, codes_of(tensor, architecture == "llama" && rotated ? *head_dim : 0), form, tensors);
+      add_linear(name, codes_of(tensor, pairs_neighbours(architecture) && rotated ? *head_dim : 0), form, tensors);
       continue;
     }
     HfTensor plain{name, std::string(codec.name), {}, {tensor.data.begin(), tensor.data.end()}};
     for (std::uint32_t d = tensor.n_dims; d > 0; --d) plain.shape.push_back(tensor.dims[d - 1]);
+    if (architecture == "gemma3" && codec.name == "F32") subtract_one(plain.data);  // all norms but those of inputs
     tensors.push_back(plain);
   }
   return tensors;
 }
 
 // --- config.json ------------------------------------------------------------------------------------------------
+
+void add_gemma(const format::Gguf& model, Json& config) {
+  if (model.metadata.string("general.architecture") != "gemma3") return;
+  config.erase("hidden_act");
+  config["hidden_activation"] = "gelu_pytorch_tanh";
+  config["query_pre_attn_scalar"] = *model.metadata.integer("gemma3.attention.key_length", 4096);
+  const auto window = model.metadata.integer("gemma3.attention.sliding_window", 4096);
+  if (!window) return;
+  config["sliding_window"] = *window;
+  config["rope_local_base_freq"] = *model.metadata.number("gemma3.rope.freq_base_swa");
+  const auto period = *model.metadata.integer("gemma3.attention.sliding_window_pattern", 4096);
+  for (std::size_t i = 1; i <= config["num_hidden_layers"]; ++i) {
+    config["layer_types"].push_back(i % period == 0 ? "full_attention" : "sliding_attention");
+  }
+}
+
+void add_minicpm(const format::Gguf& model, Json& config) {
+  if (model.metadata.string("general.architecture") != "minicpm") return;
+  const auto number = [&](const char* key) { return *model.metadata.number(std::string("minicpm.") + key); };
+  const double n_layers = config["num_hidden_layers"], dim = config["hidden_size"];
+  config["scale_emb"] = number("embedding_scale");
+  config["scale_depth"] = number("residual_scale") * std::sqrt(n_layers);
+  config["dim_model_base"] = dim / number("logit_scale");
+}
 
 Json config_of(const format::Gguf& model, HfForm form) {
   const std::string architecture(*model.metadata.string("general.architecture"));
@@ -160,15 +208,20 @@ Json config_of(const format::Gguf& model, HfForm form) {
                  {"tie_word_embeddings", model.find("output.weight") == nullptr},
                  {"bos_token_id", 0},
                  {"eos_token_id", 1}};
-  const std::map<std::string, const char*> classes = {{"bitnet", "BitnetForCausalLM"},
-                                                      {"bitnet-b1.58", "BitNetForCausalLM"},
-                                                      {"llama", "LlamaForCausalLM"},
-                                                      {"qwen3", "Qwen3ForCausalLM"}};
+  const std::map<std::string, const char*> classes = {
+      {"bitnet", "BitnetForCausalLM"}, {"bitnet-b1.58", "BitNetForCausalLM"}, {"gemma3", "Gemma3ForCausalLM"},
+      {"llama", "LlamaForCausalLM"},   {"minicpm", "MiniCPMForCausalLM"},     {"qwen3", "Qwen3ForCausalLM"}};
   config["architectures"] = Json::array({classes.at(architecture)});
+  if (is_headless(model)) {
+    config["architectures"] = Json::array({"OfItsOwnModel"});
+    config["model_type"] = architecture == "gemma3" ? "gemma3_text" : "qwen3";
+  }
+  add_gemma(model, config);
+  add_minicpm(model, config);
   if (const auto length = model.metadata.integer(architecture + ".attention.key_length", 4096)) {
     config["head_dim"] = *length;
   }
-  if (form == HfForm::kExactBf16 || architecture == "bitnet") return config;
+  if (form == HfForm::kExactBf16 || architecture == "bitnet" || is_headless(model)) return config;
   const bool packed = form == HfForm::kPackedMultiply || form == HfForm::kPackedDivide;
   Json& quantization = config["quantization_config"];
   quantization = {{"quant_method", "bitnet"}, {"modules_to_not_convert", nullptr}};

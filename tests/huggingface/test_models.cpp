@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <functional>
 
 #include "hf_directory.h"
@@ -33,6 +34,7 @@ struct Case {
   const char* architecture;
   HfForm form;
   bool tied = true;
+  bool input_norms = false;  // and so without head, quantization_config, and "model." in names
 };
 
 /// Replaces the scale of every ternary tensor.
@@ -45,8 +47,11 @@ void set_scales(GgufBuilder& model, const std::function<float(const GgufBuilder:
 }
 
 GgufBuilder tiny_model(const Case& c) {
-  GgufBuilder model =
-      test::make_tiny_model({.architecture = c.architecture, .type = "I2_S", .tied_embeddings = c.tied});
+  GgufBuilder model = test::make_tiny_model({.architecture = c.architecture,
+                                             .type = "I2_S",
+                                             .tied_embeddings = c.tied,
+                                             .input_norms = c.input_norms,
+                                             .window = c.architecture == std::string("gemma3") ? 5u : 0u});
   set_scales(model, [](const auto&) { return kScale; });
   return model;
 }
@@ -133,18 +138,20 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
   const char* forms[] = {"PackedMultiply", "PackedDivide", "MastersBf16", "MastersF16", "MastersF32", "Exact"};
   std::string name = info.param.architecture;
   std::erase_if(name, [](char c) { return c == '-' || c == '.'; });
-  return name + forms[static_cast<int>(info.param.form)] + (info.param.tied ? "" : "OwnHead");
+  return name + forms[static_cast<int>(info.param.form)] + (info.param.tied ? "" : "OwnHead") +
+         (info.param.input_norms ? "InputNorms" : "");
 }
 
-INSTANTIATE_TEST_SUITE_P(HuggingFace, Directory,
-                         testing::Values(Case{"bitnet-b1.58", HfForm::kPackedMultiply},
-                                         Case{"bitnet-b1.58", HfForm::kMastersBf16},
-                                         Case{"bitnet", HfForm::kMastersF32}, Case{"bitnet", HfForm::kMastersF16},
-                                         Case{"llama", HfForm::kPackedDivide, false},
-                                         Case{"llama", HfForm::kMastersBf16}, Case{"llama", HfForm::kExactBf16, false},
-                                         Case{"qwen3", HfForm::kPackedDivide, false},
-                                         Case{"qwen3", HfForm::kExactBf16}),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(
+    HuggingFace, Directory,
+    testing::Values(Case{"bitnet-b1.58", HfForm::kPackedMultiply}, Case{"bitnet-b1.58", HfForm::kMastersBf16},
+                    Case{"bitnet", HfForm::kMastersF32}, Case{"bitnet", HfForm::kMastersF16},
+                    Case{"gemma3", HfForm::kPackedMultiply}, Case{"gemma3", HfForm::kMastersBf16, true, true},
+                    Case{"minicpm", HfForm::kPackedDivide}, Case{"qwen3", HfForm::kMastersF32, true, true},
+                    Case{"llama", HfForm::kPackedDivide, false}, Case{"llama", HfForm::kMastersBf16},
+                    Case{"llama", HfForm::kExactBf16, false}, Case{"qwen3", HfForm::kPackedDivide, false},
+                    Case{"qwen3", HfForm::kExactBf16}),
+    case_name);
 
 TEST(HuggingFace, AChangeOfAnyFileChangesTheFingerprint) {
   HfFiles files = test::sharded(files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide));
@@ -222,6 +229,39 @@ TEST(HuggingFace, ChatTemplateAndStopsComeFromTheirFiles) {
   }
   files["chat_template.jinja"] = "[{{ messages[0].content }}]";
   EXPECT_EQ(chat_template(*Model::open(HfDirectory(files).path()))->render(kMessages), "[hi]");
+}
+
+TEST(HuggingFace, PoolingComesFromItsFile) {
+  HfFiles files = files_of(tiny_model({"qwen3", HfForm::kPackedMultiply}), HfForm::kPackedMultiply);
+  const HfDirectory directory(files);
+  EXPECT_EQ(Embedder(Model::open(directory.path())).pooling(), Pooling::kLast);
+  std::filesystem::create_directory(directory.path() / "1_Pooling");
+  std::ofstream(directory.path() / "1_Pooling" / "config.json")
+      << R"({"pooling_mode_mean_tokens": true, "pooling_mode_lasttoken": false})";
+  const auto model = Model::open(directory.path());
+  EXPECT_EQ(Embedder(model).pooling(), Pooling::kMean);
+  EXPECT_TRUE(model->summary().embedding_only);
+}
+
+TEST(HuggingFace, LongropeUsesTheFactorsOfShortTexts) {
+  GgufBuilder twin = tiny_model({"minicpm", HfForm::kPackedDivide});
+  HfFiles files = files_of(twin, HfForm::kPackedDivide);
+  std::vector<float> factors(32);
+  std::string list;
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    factors[i] = 1.0f + 0.25f * static_cast<float>(i);
+    list += (i == 0 ? "" : ",") + std::to_string(factors[i]);
+  }
+  const auto scaling = [&](const char* context) {
+    return R"({"rope_type": "longrope", "original_max_position_embeddings": )" + std::string(context) +
+           R"(, "short_factor": [)" + list + R"(], "long_factor": [)" + list + "]}";
+  };
+  files["config.json"] = test::with_member(files["config.json"], "rope_scaling", scaling("128"));
+  twin.add_tensor("rope_freqs.weight", 0, {factors.size()}, factors);
+  EXPECT_EQ(logits_of(HfDirectory(files).path()), logits_of(ModelFile(twin.build()).path()));
+  files["config.json"] = test::with_member(files["config.json"], "rope_scaling", scaling("64"));
+  expect_error(ErrorKind::kUnsupported, "longrope beyond the original context of 64 tokens",
+               [&] { static_cast<void>(Model::open(HfDirectory(files).path())); });
 }
 
 TEST(HuggingFace, TiedHeadIgnoresTheOneInTheFile) {
@@ -302,8 +342,10 @@ const Broken kBroken[] = {
     {"WidthIsText", set_config("hidden_size", "\"a\""), ErrorKind::kBadFile, "key hidden_size: expected an integer"},
     {"OtherActivation", set_config("hidden_act", "\"gelu\""), ErrorKind::kUnsupported,
      "key hidden_act: expected 'silu', found 'gelu'"},
-    {"OtherScaling", set_config("rope_scaling", R"({"rope_type": "longrope"})"), ErrorKind::kUnsupported,
-     "key rope_scaling.rope_type: expected one of default, linear, yarn, llama3, found 'longrope'"},
+    {"OtherScaling", set_config("rope_scaling", R"({"rope_type": "dynamic"})"), ErrorKind::kUnsupported,
+     "key rope_scaling.rope_type: expected one of default, linear, yarn, llama3, longrope, found 'dynamic'"},
+    {"LongropeWithoutFactors", set_config("rope_scaling", R"({"rope_type": "longrope", "short_factor": [1, 2]})"),
+     ErrorKind::kBadFile, "key rope_scaling.short_factor: expected 32 numbers, half of a head's elements"},
     {"OtherQuantization", set_config("quantization_config/quant_method", "\"gptq\""), ErrorKind::kUnsupported,
      "key quantization_config.quant_method: expected 'bitnet', found 'gptq'"},
     {"OtherLinearClass", set_config("quantization_config/linear_class", "\"x\""), ErrorKind::kUnsupported,

@@ -21,6 +21,7 @@ struct TileShape {
   std::size_t head_dim;
   std::size_t n_positions;  // that the last row sees
   std::size_t n_rows;
+  std::size_t n_hidden = 0;  // positions that the last row does not see after all
 };
 
 /// Every array of a tile with exactly the size that the contract promises, followed by memory that faults.
@@ -44,6 +45,7 @@ class Tile {
     for (std::size_t r = 0; r < shape.n_rows; ++r) {
       const std::size_t fewer = (shape.n_rows - 1 - r) / 2 * 3;
       n_visible_[r] = shape.n_positions > fewer ? shape.n_positions - fewer : 0;
+      n_hidden_[r] = shape.n_hidden > fewer ? shape.n_hidden - fewer : 0;
     }
   }
 
@@ -56,6 +58,7 @@ class Tile {
       tile.queries[r] = queries_.data() + std::min(r, shape_.n_rows - 1) * shape_.head_dim;
     }
     tile.n_visible = n_visible_;
+    if (shape_.n_hidden > 0) tile.n_hidden = n_hidden_;
     tile.keys = keys_.data();
     tile.values = values_.data();
     if (type_ == Type::kI8) {
@@ -83,7 +86,7 @@ class Tile {
   [[nodiscard]] std::vector<float> result() {
     std::vector<float> all;
     for (std::size_t r = 0; r < shape_.n_rows; ++r) {
-      if (n_visible_[r] == 0) continue;
+      if (n_visible_[r] <= n_hidden_[r]) continue;
       all.push_back(max_.data()[r]);
       all.push_back(sum_.data()[r]);
       const float* row = results_.data() + r * value_dim(shape_.head_dim);
@@ -121,6 +124,7 @@ class Tile {
   GuardedArray<float> key_scales_, value_scales_;
   GuardedArray<float> scratch_, max_, sum_, results_;
   std::size_t n_visible_[kAttentionRows] = {};
+  std::size_t n_hidden_[kAttentionRows] = {};
 };
 
 /// Where bits differ first, or nothing. Any NaN equals any other.
@@ -139,9 +143,10 @@ class AttentionTable : public testing::TestWithParam<const AttentionKernels*> {
   const AttentionKernels& table_ = *GetParam();
 };
 
-constexpr TileShape kShapes[] = {{1, 1, 1},    {7, 3, 2},     {16, 16, 3},   {20, 17, 4},  {64, 31, 5},
-                                 {33, 100, 6}, {128, 255, 7}, {128, 256, 8}, {80, 256, 1}, {130, 129, 8},
-                                 {128, 2, 8},  {16, 48, 7},   {128, 256, 4}, {300, 40, 2}};
+constexpr TileShape kShapes[] = {{1, 1, 1},         {7, 3, 2},        {16, 16, 3},    {20, 17, 4},  {64, 31, 5},
+                                 {33, 100, 6},      {128, 255, 7},    {128, 256, 8},  {80, 256, 1}, {130, 129, 8},
+                                 {128, 2, 8},       {16, 48, 7},      {128, 256, 4},  {300, 40, 2}, {20, 40, 4, 7},
+                                 {64, 256, 8, 256}, {33, 100, 6, 31}, {16, 60, 8, 59}};
 
 TEST_P(AttentionTable, EqualsTheScalarTable) {
   for (const Kind kind : kAllKinds) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 
 #include "src/base/half.h"
@@ -20,6 +21,10 @@ double sum_roundings(std::size_t n) { return std::ceil(static_cast<double>(n) / 
 constexpr double kExpRoundings = 2.25;
 
 double silu(double z) { return z / (1.0 + std::exp(-z)); }
+
+double gelu(double z) {
+  return 0.5 * z * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (z + 0.044715 * z * z * z)));
+}
 
 class FloatAccuracy : public testing::TestWithParam<const FloatKernels*> {
  protected:
@@ -97,6 +102,23 @@ TEST_P(FloatAccuracy, GatedUnits) {
     const double positive = std::max(double{gate[i]}, 0.0);
     const double expected = positive * positive * up[i];
     ASSERT_NEAR(y[i], expected, kSlack * kRoundoff * 2.0 * std::fabs(expected)) << gate[i];
+  }
+}
+
+TEST_P(FloatAccuracy, GeluGatedUnit) {
+  const std::vector<float> up = make_floats(20001, Kind::kOrdinary, 4);
+  std::vector<float> gate(up.size());
+  for (std::size_t i = 0; i < gate.size(); ++i) gate[i] = static_cast<float>(i) * 0.0008f - 8.0f;  // -8 to 8
+  std::vector<float> y(up.size());
+  table().gelu_mul(gate.data(), up.data(), up.size(), y.data());
+  for (std::size_t i = 0; i < up.size(); ++i) {
+    // The argument of exp has five roundings (square, two constants, product, sum, product), which count as often as it
+    // is large; and 0.5 (1 + tanh) in double cancels to multiples of 2^-54.
+    const double z{gate[i]};
+    const double argument = 1.6 * std::fabs(z) * (1.0 + 0.045 * z * z);
+    const double bound = kSlack * kRoundoff * (kExpRoundings + 3.0 + 6.0 * argument);
+    const double expected = gelu(z) * up[i];
+    ASSERT_NEAR(y[i], expected, bound * std::fabs(expected) + 0x1p-52 * std::fabs(z * up[i])) << gate[i];
   }
 }
 
@@ -189,18 +211,20 @@ TEST_P(FloatAccuracy, DotRows) {
   }
 }
 
-TEST_P(FloatAccuracy, SiluOfExtremes) {
+TEST_P(FloatAccuracy, SiluAndGeluOfExtremes) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::vector<float> gate = {-3e38f, -100.0f, 0.0f, 100.0f, kInfinity, std::numeric_limits<float>::quiet_NaN()};
   const std::vector<float> up(gate.size(), 1.0f);
   std::vector<float> y(gate.size());
-  table().silu_mul(gate.data(), up.data(), gate.size(), y.data());
-  EXPECT_EQ(y[0], 0.0f);  // exp(3e38) is infinite
-  EXPECT_EQ(y[1], 0.0f);
-  EXPECT_EQ(y[2], 0.0f);
-  EXPECT_EQ(y[3], 100.0f);  // exp(-100) is lost beside 1
-  EXPECT_EQ(y[4], kInfinity);
-  EXPECT_TRUE(std::isnan(y[5]));
+  for (const auto gated : {table().silu_mul, table().gelu_mul}) {
+    gated(gate.data(), up.data(), gate.size(), y.data());
+    EXPECT_EQ(y[0], 0.0f);  // exp(3e38) is infinite
+    EXPECT_EQ(y[1], 0.0f);
+    EXPECT_EQ(y[2], 0.0f);
+    EXPECT_EQ(y[3], 100.0f);  // exp(-100) is lost beside 1
+    EXPECT_EQ(y[4], kInfinity);
+    EXPECT_TRUE(std::isnan(y[5]));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, FloatAccuracy, testing::ValuesIn(tables_here()),

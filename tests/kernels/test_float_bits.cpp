@@ -98,6 +98,10 @@ const Operation kOperations[] = {
      [](const FloatKernels& t, Inputs& in) {
        return result(Values(in.n), [&](float* y) { t.silu_mul(in.a.data(), in.b.data(), in.n, y); });
      }},
+    {"gelu_mul",
+     [](const FloatKernels& t, Inputs& in) {
+       return result(Values(in.n), [&](float* y) { t.gelu_mul(in.a.data(), in.b.data(), in.n, y); });
+     }},
     {"relu2_mul",
      [](const FloatKernels& t, Inputs& in) {
        return result(Values(in.n), [&](float* y) { t.relu2_mul(in.a.data(), in.b.data(), in.n, y); });
@@ -181,7 +185,7 @@ TEST_P(FloatTable, WorksInPlace) {
   constexpr std::size_t kSize = 333;
   const FloatKernels& table = *GetParam();
   Inputs in(kSize, Kind::kOrdinary);
-  for (const auto gated : {table.silu_mul, table.relu2_mul}) {
+  for (const auto gated : {table.silu_mul, table.gelu_mul, table.relu2_mul}) {
     const Values apart = result(Values(kSize), [&](float* y) { gated(in.a.data(), in.b.data(), kSize, y); });
     const Values in_gate = result(in.a.values(), [&](float* y) { gated(y, in.b.data(), kSize, y); });
     const Values in_up = result(in.b.values(), [&](float* y) { gated(in.a.data(), y, kSize, y); });

@@ -20,13 +20,23 @@ struct Shape {
   std::size_t n_kv_heads;
   std::size_t head_dim;
   std::size_t n_positions;
+  std::size_t window = 0;
 };
 
 // Chunks are 256 positions, blocks of keys 16, groups of columns 16, tiles 8 queries: all of them broken somewhere.
 constexpr Shape kShapes[] = {
-    {"grouped", 4, 2, 8, 40},         {"no_groups", 3, 3, 20, 37},     {"one_head", 1, 1, 1, 33},
-    {"three_to_one", 6, 2, 33, 50},   {"two_chunks", 4, 1, 16, 263},   {"many_queries", 20, 1, 24, 40},
-    {"whole_columns", 8, 2, 128, 48}, {"three_chunks", 2, 2, 10, 520},
+    {"grouped", 4, 2, 8, 40},
+    {"no_groups", 3, 3, 20, 37},
+    {"one_head", 1, 1, 1, 33},
+    {"three_to_one", 6, 2, 33, 50},
+    {"two_chunks", 4, 1, 16, 263},
+    {"many_queries", 20, 1, 24, 40},
+    {"whole_columns", 8, 2, 128, 48},
+    {"three_chunks", 2, 2, 10, 520},
+    {"window", 4, 2, 20, 300, 37},
+    {"window_of_one", 3, 1, 8, 40, 1},
+    {"window_of_a_chunk", 2, 1, 8, 530, 256},
+    {"wide_window", 6, 2, 16, 40, 64},
 };
 constexpr KvType kTypes[] = {KvType::kF16, KvType::kF32, KvType::kInt8};
 constexpr float kScale = 0.25f;
@@ -75,7 +85,8 @@ std::vector<double> expected(const Shape& shape, const Text& text, KvType type, 
   };
   double total = 0.0;
   std::vector<double> sums(n);
-  for (std::size_t j = 0; j <= t; ++j) {
+  const std::size_t first = shape.window == 0 || t < shape.window ? 0 : t - shape.window + 1;
+  for (std::size_t j = first; j <= t; ++j) {
     const std::vector<double> key = row(text.k, j), value = row(text.v, j);
     double score = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
@@ -138,7 +149,7 @@ std::vector<float> run(const Shape& shape, const Text& text, KvType type, const 
       places.push_back({&cache, first + t});
       store(compute, shape, text, first + t, cache);
     }
-    attention(compute, places, kLayer, kScale, {q.data() + first * cols, n, cols},
+    attention(compute, places, {kLayer, kScale, shape.window}, {q.data() + first * cols, n, cols},
               {out.data() + first * cols, n, cols});
   }
   return out;
@@ -220,7 +231,8 @@ TEST_P(Attention, ComputesSeveralTextsAtOnce) {
   for (std::size_t i = 0; i < kTexts; ++i) add(i, 3 * i);
   for (const std::size_t position : {20u, 21u, 22u, 5u, 6u, 6u}) add(kTexts - 1, position);
   std::vector<float> out(q.size());
-  attention(compute, places, kLayer, kScale, {q.data(), places.size(), cols}, {out.data(), places.size(), cols});
+  attention(compute, places, {kLayer, kScale, shape_.window}, {q.data(), places.size(), cols},
+            {out.data(), places.size(), cols});
   EXPECT_EQ(out, expected_out);
 }
 

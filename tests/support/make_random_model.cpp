@@ -3,6 +3,8 @@
 //
 //     scales=blocks     every block of TYPE, or every row, has a scale of its own
 //     embedding=TYPE    of embedding and head
+//     norms=inputs      a norm of its own for every projection
+//     window=N          positions that every second layer of gemma3 sees
 //     template=TEXT     a chat template
 #include <cstdio>
 #include <exception>
@@ -35,6 +37,10 @@ void set_option(TinyModelOptions& o, const std::string& key, const std::string& 
     o.one_scale = false;
   } else if (key == "embedding") {
     o.embedding_type = value;
+  } else if (key == "norms" && value == "inputs") {
+    o.input_norms = true;
+  } else if (key == "window") {
+    o.window = std::stoul(value);
   } else if (key == "template") {
     o.chat_template = value;
   } else {
@@ -63,7 +69,7 @@ int main(int argc, char** argv) {
   if (args.size() < 3) {
     std::fputs(
         "usage: make_random_model ARCHITECTURE TYPE OUT.gguf [tiny|2b4t|large] [scales=blocks] [embedding=TYPE] "
-        "[template=TEXT]\n",
+        "[norms=inputs] [window=N] [template=TEXT]\n",
         stderr);
     return 2;
   }

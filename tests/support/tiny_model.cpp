@@ -30,6 +30,7 @@ class TensorMaker {
   void linear(const std::string& name, std::size_t rows, std::size_t cols) {
     // A third of the weights is 0: this keeps the variance of what goes through.
     add_ternary(name, options_.type, rows, cols, 1.0f / std::sqrt(static_cast<float>(cols) * 2.0f / 3.0f));
+    input_norm(name, cols);
   }
 
   /// (n) F32, near 1.
@@ -37,6 +38,14 @@ class TensorMaker {
     std::vector<float> values(n);
     for (float& value : values) value = 1.0f + 0.25f * uniform(random_);
     model_.add_tensor(name + ".weight", 0, {n}, values);
+  }
+
+  /// (n) F16, near 1: the norm of a projection's input, if there are such.
+  void input_norm(const std::string& name, std::size_t n) {
+    if (!options_.input_norms) return;
+    std::vector<std::uint16_t> values(n);
+    for (std::uint16_t& value : values) value = f32_to_f16(1.0f + 0.25f * uniform(random_));
+    model_.add_tensor(name + "_norm_in.weight", 1, {n}, values);
   }
 
   /// (rows, cols) F16, or ternary.
@@ -83,7 +92,11 @@ void add_layer(TensorMaker& make, const TinyModelOptions& o, std::size_t layer) 
     make.norm(prefix + "attn_sub_norm", q_dim);
     make.norm(prefix + "ffn_sub_norm", o.ffn_dim);
   }
-  if (o.architecture == "qwen3") {
+  if (o.architecture == "gemma3") {
+    make.norm(prefix + "post_attention_norm", o.dim);
+    make.norm(prefix + "post_ffw_norm", o.dim);
+  }
+  if (o.architecture == "qwen3" || o.architecture == "gemma3") {
     make.norm(prefix + "attn_q_norm", o.head_dim);
     make.norm(prefix + "attn_k_norm", o.head_dim);
   }
@@ -161,6 +174,14 @@ void add_hyper_parameters(GgufBuilder& model, const TinyModelOptions& o) {
   set_count("rope.dimension_count", o.head_dim);
   model.add(o.architecture + ".attention.layer_norm_rms_epsilon", 1e-5f);
   model.add(o.architecture + ".rope.freq_base", 10000.0f);
+  if (o.window > 0) {
+    set_count("attention.sliding_window", o.window);
+    set_count("attention.sliding_window_pattern", o.period);
+    model.add(o.architecture + ".rope.freq_base_swa", 500.0f);
+  }
+  if (o.architecture == "minicpm") {
+    model.add("minicpm.embedding_scale", 12.0f).add("minicpm.residual_scale", 0.25f).add("minicpm.logit_scale", 4.0f);
+  }
 }
 
 }  // namespace

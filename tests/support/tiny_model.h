@@ -13,7 +13,7 @@ namespace tern::test {
 /// A model small enough for a test to run in milliseconds: random ternary layers, a byte-level vocabulary with merges
 /// of a few English words. The same options give the same bytes on every machine.
 struct TinyModelOptions {
-  std::string architecture = "bitnet-b1.58";  ///< bitnet, bitnet-b1.58, llama or qwen3
+  std::string architecture = "bitnet-b1.58";  ///< bitnet, bitnet-b1.58, gemma3, llama, minicpm, qwen3
   std::string type = "TQ2_0";                 ///< of the linear layers: F16, or one of pack_ternary.h
   std::string embedding_type = {};            ///< of embedding and head: the same; empty: F16 that is not ternary
   std::uint64_t seed = 1;
@@ -21,6 +21,9 @@ struct TinyModelOptions {
   std::size_t scale_cols = 0;  ///< columns of such a block, a multiple of the type's; 0: as the type has them
   bool zeros = true;           ///< false: weights are -1 and +1, as Q1_0 demands
   bool tied_embeddings = true;
+  bool input_norms = false;  ///< a norm of its own for every projection, in F16
+  std::size_t window = 0;    ///< positions that a local layer of gemma3 sees; 0: none is local
+  std::size_t period = 2;    ///< of gemma3: every so many layers, one is not local
   std::size_t n_layers = 2;
   std::size_t dim = 256;      ///< a multiple of 256
   std::size_t ffn_dim = 512;  ///< a multiple of 256

@@ -1,10 +1,6 @@
 #include "src/engine/session_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -12,6 +8,7 @@
 #include "src/base/check.h"
 #include "src/base/fnv1a.h"
 #include "src/base/mapped_file.h"
+#include "src/base/new_file.h"
 
 namespace tern::engine {
 namespace {
@@ -40,48 +37,23 @@ Header header_of(std::uint64_t fingerprint, const TextState& text) {
 
 constexpr std::size_t padded_token_bytes(std::size_t n_tokens) { return (n_tokens * sizeof(Token) + 7) / 8 * 8; }
 
-/// A file in the making; removed again if it is not finished.
+/// A saved text in the making, with a checksum at its end.
 class Writer {
  public:
-  explicit Writer(const std::filesystem::path& path)
-      : path_(path), temporary_(path.string() + "." + std::to_string(::getpid()) + ".part") {
-    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file_ < 0) fail_to_write();
-  }
-  ~Writer() {
-    if (file_ >= 0) ::close(file_);
-    ::unlink(temporary_.c_str());
-  }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+  explicit Writer(const std::filesystem::path& path) : file_(path) {}
 
   void add(std::span<const std::byte> bytes) {
     hash_.add(bytes);
-    write(bytes);
+    file_.write(bytes);
   }
   void finish() {
     const std::uint64_t checksum = hash_.value();
-    write(std::as_bytes(std::span(&checksum, 1)));
-    if (::close(std::exchange(file_, -1)) != 0) fail_to_write();
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_to_write();
+    file_.write(std::as_bytes(std::span(&checksum, 1)));
+    file_.commit();
   }
 
  private:
-  void write(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ::ssize_t n = ::write(file_, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail_to_write();
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-  }
-  [[noreturn]] void fail_to_write() const {
-    fail(ErrorKind::kIo, "{}: can not be written: {}", path_.string(), std::strerror(errno));
-  }
-
-  std::filesystem::path path_;
-  std::string temporary_;
-  int file_ = -1;
+  NewFile file_;
   WordHash hash_;
 };
 

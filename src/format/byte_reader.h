@@ -25,6 +25,13 @@ template <typename T>
   return value;
 }
 
+/// Puts one there.
+template <typename T>
+inline void store(std::byte* to, T value) noexcept {
+  static_assert(std::is_trivially_copyable_v<T>);
+  std::memcpy(to, &value, sizeof value);
+}
+
 /// What is being read, for messages: "length of key" or, with a name, "value of 'general.name'".
 struct Field {
   std::string_view what;

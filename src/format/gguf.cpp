@@ -171,8 +171,7 @@ Value read_array(ByteReader& reader, std::string_view key) {
   return NumberArray{.element = element, .count = static_cast<std::size_t>(count), .bytes = bytes};
 }
 
-Value read_value(ByteReader& reader, std::string_view key) {
-  const ValueType type = read_value_type(reader, key);
+Value read_value(ByteReader& reader, std::string_view key, ValueType type) {
   const Field field{"value of key", key};
   switch (type) {
     case ValueType::kString:
@@ -202,21 +201,13 @@ void read_metadata(ByteReader& reader, std::uint64_t n_keys, Metadata& metadata)
   for (std::uint64_t i = 0; i < n_keys; ++i) {
     const std::string_view key = reader.string(kMaxKeyNameBytes, {"key"});
     if (key.empty()) fail(ErrorKind::kBadFile, "{}: key {}: expected a name, found none", reader.source(), i);
-    metadata.add(key, read_value(reader, key));
+    const ValueType type = read_value_type(reader, key);
+    metadata.add(key, read_value(reader, key, type), type);
     if (reader.position() > kMaxMetadataBytes) {
       fail(ErrorKind::kBadFile, "{}: metadata: expected at most {} bytes, found more at key '{}'", reader.source(),
            kMaxMetadataBytes, printable(key));
     }
   }
-}
-
-std::uint64_t read_alignment(const Metadata& metadata) {
-  const auto alignment = metadata.integer("general.alignment", kMaxAlignment).value_or(kDefaultAlignment);
-  if (!std::has_single_bit(alignment) || alignment < kMinAlignment) {
-    fail(ErrorKind::kBadFile, "{}: key 'general.alignment': expected a power of two from {} to {}, found {}",
-         metadata.source(), kMinAlignment, kMaxAlignment, alignment);
-  }
-  return alignment;
 }
 
 void read_shape(ByteReader& reader, TensorInfo& tensor) {
@@ -297,6 +288,15 @@ void check_no_overlap(std::span<const Extent> extents, const Gguf& gguf) {
 }
 
 }  // namespace
+
+std::uint64_t read_alignment(const Metadata& metadata) {
+  const auto alignment = metadata.integer("general.alignment", kMaxAlignment).value_or(kDefaultAlignment);
+  if (!std::has_single_bit(alignment) || alignment < kMinAlignment) {
+    fail(ErrorKind::kBadFile, "{}: key 'general.alignment': expected a power of two from {} to {}, found {}",
+         metadata.source(), kMinAlignment, kMaxAlignment, alignment);
+  }
+  return alignment;
+}
 
 const TensorInfo* Gguf::find(std::string_view name) const {
   const auto found = tensor_index.find(name);

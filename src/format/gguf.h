@@ -73,13 +73,17 @@ class Metadata {
   /// Name of the file in messages.
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
 
-  /// Appends; Error(kBadFile) on a duplicate key.
-  void add(std::string_view key, Value value);
+  /// Appends; Error(kBadFile) on a duplicate key. `stored`: its type in the file; without one, what others expect of
+  /// such a value: 32 bits for numbers that fit in them.
+  void add(std::string_view key, Value value, std::optional<ValueType> stored = std::nullopt);
+  /// How entry i is stored in a file. Requires i < entries().size().
+  [[nodiscard]] ValueType stored_type(std::size_t i) const noexcept { return stored_types_[i]; }
 
  private:
   [[nodiscard]] const Value* find(std::string_view key) const;
   std::string source_;
   std::vector<std::pair<std::string_view, Value>> entries_;
+  std::vector<ValueType> stored_types_;  // one for each of them
   std::unordered_map<std::string_view, std::size_t> index_;
 };
 
@@ -135,6 +139,10 @@ struct Gguf {
   std::unordered_map<std::string_view, std::size_t> tensor_index;  // name -> position in tensors
   Arena arena;                                                     // what is viewed into and lies in no file
 };
+
+/// Bytes of which the offsets of a file with these keys are multiples.
+/// Errors    Error(kBadFile): no power of two, or out of range
+[[nodiscard]] std::uint64_t read_alignment(const Metadata& metadata);
 
 /// Parses a GGUF file (version 2 or 3, little-endian), or a part of a split one.
 ///

@@ -59,6 +59,25 @@ std::string describe(const Value& value) {
        describe(found));
 }
 
+/// How files store such a value.
+ValueType usual_type(const Value& value) {
+  struct {
+    ValueType operator()(std::uint64_t v) const {
+      return v <= std::numeric_limits<std::uint32_t>::max() ? ValueType::kU32 : ValueType::kU64;
+    }
+    ValueType operator()(std::int64_t v) const {
+      const bool fits = v >= std::numeric_limits<std::int32_t>::min() && v <= std::numeric_limits<std::int32_t>::max();
+      return fits ? ValueType::kI32 : ValueType::kI64;
+    }
+    ValueType operator()(double) const { return ValueType::kF32; }
+    ValueType operator()(bool) const { return ValueType::kBool; }
+    ValueType operator()(std::string_view) const { return ValueType::kString; }
+    ValueType operator()(const NumberArray&) const { return ValueType::kArray; }
+    ValueType operator()(const StringArray&) const { return ValueType::kArray; }
+  } type;
+  return std::visit(type, value);
+}
+
 }  // namespace
 
 std::string_view to_string(ValueType type) noexcept {
@@ -118,10 +137,11 @@ const Value* Metadata::find(std::string_view key) const {
   return found == index_.end() ? nullptr : &entries_[found->second].second;
 }
 
-void Metadata::add(std::string_view key, Value value) {
+void Metadata::add(std::string_view key, Value value, std::optional<ValueType> stored) {
   if (!index_.emplace(key, entries_.size()).second) {
     fail(ErrorKind::kBadFile, "{}: duplicate key '{}': expected each key once", source_, printable(key));
   }
+  stored_types_.push_back(stored ? *stored : usual_type(value));
   entries_.emplace_back(key, std::move(value));
 }
 

@@ -57,6 +57,34 @@ Kernels of_first_layout(Kernels kernels) {
   return kernels;
 }
 
+/// "addsub-avx2, addsub-avx512": those that read a layout, whether they can run or not.
+std::string readers_of(std::string_view layout) {
+  std::vector<std::string_view> names;
+  for (const TernaryKernel* kernel : all_ternary_kernels()) {
+    if (layout == kernel->layout->name) names.emplace_back(kernel->name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+[[noreturn]] void fail_layout(std::string_view request, Isa isa, std::string_view layout) {
+  if (request != "auto") {
+    fail(ErrorKind::kInvalidArgument, "kernel \"{}\" does not read weights packed as \"{}\"; kernels that do: {}",
+         request, layout, readers_of(layout));
+  }
+  fail(
+      ErrorKind::kUnsupported,
+      "weights are packed as \"{}\" for {}, which can not run here with {} instructions; make the file again here from "
+      "the model that it was made of",
+      layout, readers_of(layout), to_string(isa));
+}
+
+/// Kernels that read a layout; never none.
+Kernels of_layout(Kernels kernels, std::string_view request, Isa isa, std::string_view layout) {
+  std::erase_if(kernels, [layout](const TernaryKernel* kernel) { return kernel->layout->name != layout; });
+  if (kernels.empty()) fail_layout(request, isa, layout);
+  return kernels;
+}
+
 /// The first kernel that has the phase, e.g. &TernaryKernel::decode.
 const TernaryKernel* first_with(const Kernels& kernels, TernaryRoutine TernaryKernel::*phase) {
   const auto found = std::ranges::find_if(kernels, [phase](const auto* kernel) { return has(kernel->*phase); });
@@ -133,13 +161,16 @@ std::vector<Step> steps_of_pair(std::string_view decode_name, std::string_view p
   return {{1, &decode, &decode.decode}, {std::max<std::size_t>(2, prompt.min_prompt_tokens), &prompt, &prompt.prompt}};
 }
 
-std::vector<Step> choose_steps(std::string_view request, Isa isa, const Timer& timer) {
+std::vector<Step> choose_steps(std::string_view request, Isa isa, const Timer& timer, std::string_view layout) {
   const std::size_t plus = request.find('+');
   if (plus != std::string_view::npos) {
-    return steps_of_pair(request.substr(0, plus), request.substr(plus + 1), isa);
+    std::vector<Step> pair = steps_of_pair(request.substr(0, plus), request.substr(plus + 1), isa);
+    if (!layout.empty()) static_cast<void>(of_layout({pair.front().kernel}, request, isa, layout));
+    return pair;
   }
   // The list begins with the add/subtract family and ends with the reference kernel.
-  const Kernels kernels = of_first_layout(request == "auto" ? runnable_ternary_kernels(isa) : named(request, isa));
+  const Kernels all = request == "auto" ? runnable_ternary_kernels(isa) : named(request, isa);
+  const Kernels kernels = layout.empty() ? of_first_layout(all) : of_layout(all, request, isa, layout);
   const TernaryKernel& first = *kernels.front();
   if (request == first.name) return steps_of(first, isa);
   if (!timer || first.family == Family::kReference) return steps_by_order(kernels);
@@ -156,14 +187,20 @@ const Choice::Step& Choice::step_for(std::size_t n_tokens) const noexcept {
   return *best;
 }
 
-Choice choose(std::string_view request, Isa isa, const Timer& timer) {
-  Choice choice = {.steps = choose_steps(request, isa, timer),
+Choice choose(std::string_view request, Isa isa, const Timer& timer, std::string_view layout) {
+  Choice choice = {.steps = choose_steps(request, isa, timer, layout),
                    .floats = runnable_float_kernels(isa).front(),
                    .attention = runnable_attention_kernels(isa).front(),
                    .head = runnable_head_kernels(isa).front(),
                    .note = ""};
-  if (request == "auto" && choice.steps.front().kernel->family == Family::kReference) {
+  if (request != "auto") return choice;
+  const TernaryKernel& chosen = *choice.steps.front().kernel;
+  const TernaryKernel& best = *runnable_ternary_kernels(isa).front();
+  if (best.family == Family::kReference) {
     choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));
+  } else if (chosen.layout != best.layout) {
+    choice.note = fmt::format("weights are packed as \"{}\" for the kernel {}; packed here, they would be read by {}",
+                              chosen.layout->name, chosen.name, best.name);
   }
   return choice;
 }

@@ -342,6 +342,7 @@ Action declare_batch(CLI::App& app) {
       ->capture_default_str();
   options->context.declare_memory(app);
   options->model.declare_kernels(app);
+  options->model.declare_cache(app);
   options->sampling.declare(app);
   app.add_option("--stop", options->generate.stop, "End before this text; repeatable")
       ->type_name("TEXT")

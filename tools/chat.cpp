@@ -244,6 +244,7 @@ Action declare_chat(CLI::App& app) {
       ->capture_default_str();
   options->context.declare(app);
   options->model.declare_kernels(app);
+  options->model.declare_cache(app);
   options->sampling.declare(app);
   app.add_option("--stop", options->generate.stop, "End an answer before this text; repeatable")
       ->type_name("TEXT")

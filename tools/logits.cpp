@@ -55,6 +55,7 @@ Action declare_logits(CLI::App& app) {
       ->required();
   options->context.declare(app);
   options->model.declare_kernels(app);
+  options->model.declare_cache(app);
   app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
   return [options] { return run(*options); };
 }

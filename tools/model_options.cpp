@@ -43,6 +43,15 @@ void ModelOptions::declare_kernels(CLI::App& app) {
       ->capture_default_str();
 }
 
+void ModelOptions::declare_cache(CLI::App& app) {
+  app.add_flag("--cache", uses_cache_,
+               "Keep a copy of the model as kernels read it, in ~/.cache/tern/models, and start from that in no time");
+  app.add_option("--cache-size", cache_gib_, "GiB that all such copies may take; the least used ones go first")
+      ->check(CLI::Range(0.0, 1048576.0))
+      ->type_name("GIB")
+      ->capture_default_str();
+}
+
 std::string ModelOptions::resolved_path() const {
   if (!path.empty()) return path;
   if (const char* from_environment = std::getenv("TERN_MODEL"); from_environment != nullptr && *from_environment != 0) {
@@ -76,8 +85,18 @@ std::shared_ptr<const Model> ModelOptions::load(bool quiet) const {
   Progress progress("loading", quiet);
   OpenOptions options = open_options();
   options.on_progress = [&](double share) { progress.update(share); };
-  auto model = Model::open(resolved_path(), options);
+  std::string note;
+  std::shared_ptr<const Model> model;
+  if (uses_cache_) {
+    CachedModel cached =
+        open_cached(resolved_path(), options, {.max_bytes = static_cast<std::uint64_t>(cache_gib_ * 0x1p30)});
+    model = std::move(cached.model);
+    note = std::move(cached.note);
+  } else {
+    model = Model::open(resolved_path(), options);
+  }
   progress.finish();
+  if (!quiet && !note.empty()) print_note(note);
   if (!quiet) {
     for (const std::string& note : model->summary().notes) print_note(note);
   }

@@ -21,6 +21,8 @@ struct ModelOptions {
   void declare_file(CLI::App& app, const std::string& names = "-m,--model");
   /// Adds --kernel, --head, --i2s-layout and -t.
   void declare_kernels(CLI::App& app);
+  /// Adds --cache and --cache-size, which load() heeds.
+  void declare_cache(CLI::App& app);
 
   /// Errors    Error(kInvalidArgument): no model was named and none is bundled
   [[nodiscard]] std::string resolved_path() const;
@@ -38,6 +40,8 @@ struct ModelOptions {
   [[nodiscard]] std::shared_ptr<const Model> load(bool quiet) const;
 
  private:
+  bool uses_cache_ = false;
+  double cache_gib_ = 20.0;
   CLI::Option* threads_ = nullptr;
   CLI::Option* kernel_ = nullptr;
   bool remembered_ = false;

@@ -203,6 +203,7 @@ Action declare_perplexity(CLI::App& app) {
                "Say how far the int8 head is from the file's (three times the work)");
   options->context.declare(app);
   options->model.declare_kernels(app);
+  options->model.declare_cache(app);
   app.add_flag("--json", options->json, "Print one JSON object");
   app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
   return [options] { return run(*options); };

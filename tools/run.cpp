@@ -61,6 +61,7 @@ void declare_options(CLI::App& app, RunOptions& options) {
                           "Go on from what FILE holds computed of the prompt, if it is there, and keep the rest in it");
   options.context.declare(app);
   options.model.declare_kernels(app);
+  options.model.declare_cache(app);
   options.sampling.declare(app);
   app.add_option("--stop", options.generate.stop, "End before this text; repeatable")
       ->type_name("TEXT")

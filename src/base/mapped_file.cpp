@@ -62,6 +62,17 @@ void MappedFile::release(std::span<const std::byte> part) const noexcept {
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
+void MappedFile::fetch(std::span<const std::byte> part) noexcept {
+#ifdef MADV_POPULATE_READ
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data()) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size());
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
+#else
+  static_cast<void>(part);
+#endif
+}
+
 void MappedFile::check_not_truncated() const {
   struct stat status = {};
   if (::fstat(descriptor_, &status) != 0) fail_errno(path_, "can not stat");

@@ -15,6 +15,7 @@
 #include "src/engine/model_source.h"
 #include "src/engine/self_test.h"
 #include "tern/bench_model.h"
+#include "tern/kernel_ready.h"
 #include "tern/machine.h"
 #include "tern/session.h"
 
@@ -148,6 +149,16 @@ Finding examine_speed(const ModelSummary& model, unsigned threads) {
                       best / static_cast<double>(model.bytes_read_per_token))};
 }
 
+/// Opening a kernel-ready file reads none of its weights.
+Finding examine_checksums(const std::filesystem::path& path) {
+  try {
+    verify_kernel_ready(path);
+    return {"checksums", Health::kGood, "of every tensor as written"};
+  } catch (const Error& error) {
+    return {"checksums", Health::kFault, error.what()};
+  }
+}
+
 std::vector<Finding> examine_open_model(const std::shared_ptr<const Model>& model, const OpenOptions& options) {
   const ModelSummary& m = model->summary();
   std::vector<Finding> findings;
@@ -156,6 +167,7 @@ std::vector<Finding> examine_open_model(const std::shared_ptr<const Model>& mode
                                   megabytes(m.file_bytes), m.n_parameters, m.n_ternary_weights)});
   findings.push_back({"kernels", Health::kGood,
                       fmt::format("decode {}, prompt {}, head {}", m.decode_kernel, m.prompt_kernel, m.head_kernel)});
+  if (is_kernel_ready(m.path)) findings.push_back(examine_checksums(m.path));
   findings.push_back(examine_memory(m));
   findings.push_back(examine_speed(m, options.threads));
   for (const std::string& note : m.notes) findings.push_back({"note", Health::kRemark, note});

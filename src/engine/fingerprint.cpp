@@ -28,13 +28,16 @@ std::span<const std::byte> before_tensors(const MappedFile& file, std::span<cons
 
 }  // namespace
 
-std::uint64_t Model::fingerprint() const noexcept {
+std::uint64_t engine::fingerprint(const LoadedModel& model) noexcept {
+  if (model.ready) return model.ready->fingerprint;
   WordHash hash;
-  hash.add(loaded_->files.bytes());
-  hash.add(std::uint64_t{static_cast<std::uint64_t>(loaded_->i2s_layout)});
-  for (const MappedFile& file : loaded_->files) hash.add(before_tensors(file, loaded_->gguf.tensors));
-  for (const format::TensorInfo& tensor : loaded_->gguf.tensors) add_sample(hash, tensor.data);
+  hash.add(model.files.bytes());
+  hash.add(std::uint64_t{static_cast<std::uint64_t>(model.i2s_layout)});
+  for (const MappedFile& file : model.files) hash.add(before_tensors(file, model.gguf.tensors));
+  for (const format::TensorInfo& tensor : model.gguf.tensors) add_sample(hash, tensor.data);
   return hash.value();
 }
+
+std::uint64_t Model::fingerprint() const noexcept { return engine::fingerprint(*loaded_); }
 
 }  // namespace tern

@@ -6,6 +6,7 @@
 #include "kernels/choice.h"
 #include "src/architectures/architecture.h"
 #include "src/base/mapped_files.h"
+#include "src/engine/kernel_ready.h"
 #include "src/format/gguf.h"
 #include "src/nn/weight_store.h"
 #include "tern/model.h"
@@ -16,7 +17,8 @@ namespace tern::engine {
 struct LoadedModel {
   std::filesystem::path path;
   MappedFiles files;
-  format::Gguf gguf;  // views into files
+  format::Gguf gguf;                 // views into files
+  std::optional<KernelReady> ready;  // of a kernel-ready file
   kernels::Choice kernels;
   I2sLayout i2s_layout;
   nn::WeightStore weights;                                          // refers to gguf and files
@@ -38,6 +40,9 @@ struct LoadedModel {
   /// Whether texts become vectors and nothing else: no output head was trained.
   [[nodiscard]] bool is_embedding_only() const;
 };
+
+/// Tells models apart, see Model::fingerprint(); a kernel-ready file has that of its source.
+[[nodiscard]] std::uint64_t fingerprint(const LoadedModel& model) noexcept;
 
 /// Describes a model from its file and, once they are loaded, its weights.
 [[nodiscard]] ModelSummary summarize(const LoadedModel& model);

@@ -2,7 +2,7 @@
 
 #include "src/format/open_gguf.h"
 #include "src/huggingface/model_directory.h"
-#include "src/weights/codec.h"
+#include "src/nn/packed_type.h"
 
 namespace tern::engine {
 namespace {
@@ -23,7 +23,7 @@ bool names_directory(const std::filesystem::path& path) {
 
 format::Gguf open_source(const std::filesystem::path& path, MappedFiles& files) {
   if (names_directory(path)) return huggingface::open_directory(path, files);
-  return format::open_gguf(path, files, weights::tensor_size);
+  return format::open_gguf(path, files, nn::any_tensor_size);
 }
 
 format::Gguf open_keys(const std::filesystem::path& path, MappedFiles& files) {

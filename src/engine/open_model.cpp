@@ -8,18 +8,39 @@
 
 namespace tern {
 namespace engine {
+namespace {
+
+/// Among all kernels, or among those that read what is packed already.
+kernels::Choice choose_for(const OpenOptions& options, const std::optional<KernelReady>& ready,
+                           const std::string& source) {
+  if (!ready) return choose_kernels(options.kernel, options.threads);
+  try {
+    return choose_kernels(options.kernel, options.threads, ready->layout);
+  } catch (const Error& error) {
+    fail(error.kind(), "{}: {}", source, error.what());
+  }
+}
+
+}  // namespace
 
 LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& options)
     : path(from),
       gguf(open_source(path, files)),
-      kernels(choose_kernels(options.kernel, options.threads)),
-      i2s_layout(options.i2s_layout),
-      weights(gguf, files, options.i2s_layout),
+      ready(take_kernel_ready(gguf)),
+      kernels(choose_for(options, ready, path.string())),
+      i2s_layout(ready ? ready->i2s_layout : options.i2s_layout),
+      weights(gguf, files, i2s_layout),
       architecture(architectures::build(gguf, weights)),
       int8_head(options.head == HeadType::kInt8 && !is_embedding_only() &&
                 nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
-  if (options.head == HeadType::kInt8 && !is_embedding_only()) weights.pack_head(architecture->head());
+  if (ready) weights.skip_embedding_checks();
+  if (options.head != HeadType::kInt8 || is_embedding_only()) return;
+  if (ready && ready->head) {
+    weights.map_head(architecture->head(), *ready->head, *kernels.head);
+  } else {
+    weights.pack_head(architecture->head());
+  }
 }
 
 bool LoadedModel::is_embedding_only() const {
@@ -35,7 +56,9 @@ void LoadedModel::load(const OpenOptions& options) {
   auto tokenizer_ready = std::async(std::launch::async | std::launch::deferred,
                                     [&] { return text::make_tokenizer(gguf.metadata, options.pre_rule); });
   ThreadPool pool(options.threads);
-  if (int8_head) weights.quantize_head(architecture->head(), *kernels.head, pool);
+  const bool has_head = architecture->head().int8.has_value();
+  if (has_head) MappedFile::fetch(ready->head->data);
+  if (int8_head && !has_head) weights.quantize_head(architecture->head(), *kernels.head, pool);
   weights.load(kernels.layout(), pool, options.on_progress);
   tokenizer.emplace(tokenizer_ready.get());
   files.check_not_truncated();

@@ -10,9 +10,16 @@ namespace tern::engine {
 namespace {
 
 bool is_ternary_layer(const LoadedModel& model, const format::TensorInfo& tensor) {
-  return weights::find_codec(tensor.type)->is_ternary() &&
+  const weights::TensorCodec* codec = weights::find_codec(tensor.type);  // none: packed
+  return (codec == nullptr || codec->is_ternary()) &&
          tensor.data.data() != model.architecture->embedding().dense.data &&
          tensor.data.data() != model.architecture->head().dense.data;
+}
+
+std::string_view type_name(const format::TensorInfo& tensor) {
+  if (tensor.convert) return tensor.stored_as;
+  if (const auto packed = nn::find_packed_type(tensor.type)) return packed->layout->name;
+  return weights::find_codec(tensor.type)->name;
 }
 
 std::vector<TensorSummary> list_tensors(const LoadedModel& model) {
@@ -20,7 +27,7 @@ std::vector<TensorSummary> list_tensors(const LoadedModel& model) {
   for (const format::TensorInfo& tensor : model.gguf.tensors) {
     TensorSummary summary;
     summary.name = std::string(tensor.name);
-    summary.type = std::string(tensor.convert ? tensor.stored_as : weights::find_codec(tensor.type)->name);
+    summary.type = std::string(type_name(tensor));
     for (std::uint32_t d = tensor.n_dims; d > 0; --d) summary.shape.push_back(tensor.dims[d - 1]);
     summary.file_bytes = tensor.data.size();
     summary.ternary = is_ternary_layer(model, tensor);
@@ -112,6 +119,9 @@ void describe_kernels(const LoadedModel& model, ModelSummary& s) {
     s.head_kernel = s.decode_kernel;
   }
   if (!model.kernels.note.empty()) s.notes.push_back(model.kernels.note);
+  if (model.ready && !model.ready->head && s.head_type == "int8") {
+    s.notes.emplace_back("the file has no int8 head: it is made at every start");
+  }
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ void write_file(const std::string& key, const Measurements& measurements) {
 
 }  // namespace
 
-kernels::Choice choose_kernels(std::string_view request, unsigned n_threads) {
+kernels::Choice choose_kernels(std::string_view request, unsigned n_threads, std::string_view layout) {
   static std::mutex mutex;
   static std::map<std::string, Measurements> known;  // by machine_key()
   const kernels::Isa isa = kernels::usable_isa();
@@ -139,7 +139,7 @@ kernels::Choice choose_kernels(std::string_view request, unsigned n_threads) {
     if (!timer) timer.emplace(n_threads);
     return measurements[name] = (*timer)(kernel, routine, n_tokens);
   };
-  kernels::Choice choice = kernels::choose(request, isa, measured);
+  kernels::Choice choice = kernels::choose(request, isa, measured, layout);
   if (measurements.size() > n_known) write_file(key, measurements);
   return choice;
 }

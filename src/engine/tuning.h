@@ -14,6 +14,7 @@ namespace tern::engine {
 ///
 /// Errors    as kernels::choose() and kernels::usable_isa()
 /// Threads   safe
-[[nodiscard]] kernels::Choice choose_kernels(std::string_view request, unsigned n_threads);
+[[nodiscard]] kernels::Choice choose_kernels(std::string_view request, unsigned n_threads,
+                                             std::string_view layout = {});
 
 }  // namespace tern::engine

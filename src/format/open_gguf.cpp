@@ -99,6 +99,15 @@ fs::path first_part(const fs::path& path) {
   return is_there(first) ? first : path;
 }
 
+std::vector<fs::path> all_parts(const fs::path& path) {
+  const std::optional<PartName> name = parse_part_name(path.filename().string());
+  if (!name) return {path};
+  std::vector<fs::path> parts;
+  for (std::uint64_t number = 1; number <= name->count; ++number)
+    parts.push_back(path.parent_path() / name->file(number));
+  return parts;
+}
+
 Gguf open_gguf(const fs::path& path, MappedFiles& files, TensorSizer tensor_size) {
   const fs::path first = first_part(path);
   const std::optional<PartName> name = parse_part_name(first.filename().string());

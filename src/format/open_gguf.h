@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include "src/base/mapped_files.h"
 #include "src/format/gguf.h"
@@ -9,6 +10,9 @@ namespace tern::format {
 
 /// Of a part of a split model: the first part, when it lies beside it. Any other path as it is.
 [[nodiscard]] std::filesystem::path first_part(const std::filesystem::path& path);
+
+/// All parts of a split model, by their names; of any other path itself.
+[[nodiscard]] std::vector<std::filesystem::path> all_parts(const std::filesystem::path& path);
 
 /// Maps and parses a GGUF file and, when it is a part of a model split in several files, all the others, which lie
 /// beside it: model-00001-of-00003.gguf, model-00002-of-00003.gguf, ... Any of them may be named. The keys are those of

@@ -33,6 +33,32 @@ std::size_t largest_packed_bytes(const kernels::TernaryLayout& layout, const wei
   return std::max(whole, cols / block_cols * weights::packed_bytes(layout, rows, block_cols));
 }
 
+/// A tensor in the form that its type says.
+struct OwnForm {
+  format::TensorInfo tensor;
+  std::vector<std::byte> converted;
+
+  explicit OwnForm(const format::TensorInfo& stored) : tensor(stored) {
+    if (tensor.convert) tensor.data = converted = tensor.convert(stored);
+  }
+  OwnForm(const OwnForm&) = delete;
+  OwnForm& operator=(const OwnForm&) = delete;
+};
+
+void keep_least(std::atomic<std::size_t>& least, std::size_t value) {
+  for (std::size_t known = least; value < known;) {
+    if (least.compare_exchange_weak(known, value)) break;
+  }
+}
+
+/// Weights with a scale of 1 have theirs in NAME.scale: taken as their own, a product is rounded once, as in other
+/// types.
+void take_scale(Linear& linear) {
+  weights::TernaryMatrix& matrix = *linear.ternary;
+  if (matrix.kind != weights::ScaleKind::kTensor || matrix.scales[0] != 1.0f) return;
+  matrix.scales[0] = std::exchange(linear.scale, 1.0f);
+}
+
 }  // namespace
 
 const format::TensorInfo* WeightStore::find(const std::string& name, std::size_t rows, std::size_t cols) {
@@ -55,7 +81,12 @@ const format::TensorInfo& WeightStore::require(const std::string& name, std::siz
 }
 
 const weights::TensorCodec& WeightStore::codec_of(const format::TensorInfo& tensor) const {
-  const weights::TensorCodec& codec = *weights::find_codec(tensor.type);  // parsing refused unknown types
+  const weights::TensorCodec* found = weights::find_codec(tensor.type);
+  if (found == nullptr) {  // parsing refused unknown types
+    fail(ErrorKind::kBadFile, "{}: tensor {}: expected a type that can be read as floats, found packed weights",
+         gguf_.metadata.source(), printable(tensor.name));
+  }
+  const weights::TensorCodec& codec = *found;
   const bool i2s = codec.gguf_type == weights::i2s_64_codec().gguf_type && !tensor.convert;
   const bool i2s_64 = i2s && i2s_layout_ == I2sLayout::k64;
   return i2s_64 ? weights::i2s_64_codec() : codec;
@@ -63,12 +94,13 @@ const weights::TensorCodec& WeightStore::codec_of(const format::TensorInfo& tens
 
 const Linear* WeightStore::linear(const std::string& name, std::size_t rows, std::size_t cols) {
   const format::TensorInfo& tensor = require(name + ".weight", rows, cols);
-  const weights::TensorCodec& codec = codec_of(tensor);
   Linear& linear = linears_.emplace_back();
   linear.name = name;
   linear.rows = rows;
   linear.cols = cols;
-  if (codec.is_ternary()) {
+  if (const auto packed = find_packed_type(tensor.type)) {
+    pending_.push_back({&linear, &tensor, nullptr, true, packed});
+  } else if (const weights::TensorCodec& codec = codec_of(tensor); codec.is_ternary()) {
     pending_.push_back({&linear, &tensor, &codec});
   } else {
     linear.dense = map_dense(tensor, codec);
@@ -92,6 +124,42 @@ const Linear* WeightStore::embedding(const std::string& name, std::size_t rows, 
 
 void WeightStore::pack_head(const Linear& head) {
   for (Pending& p : pending_) p.packs = p.packs || p.linear == &head;
+}
+
+void WeightStore::map_head(const Linear& head, const format::TensorInfo& tensor, const kernels::HeadKernels& kernels) {
+  if (tensor.rows() != head.rows || tensor.cols() != head.cols || tensor.n_elements != head.rows * head.cols) {
+    fail(ErrorKind::kBadFile, "{}: tensor {}: expected shape ({}, {}), found {}", gguf_.metadata.source(),
+         printable(tensor.name), head.rows, head.cols, shape_text(tensor));
+  }
+  if (tensor.type == kInt8HeadType) {
+    own(head).int8 = view_head(gguf_.metadata.source(), tensor, kernels);
+  } else if (const auto packed = find_packed_type(tensor.type)) {
+    pending_.push_back({&own(head), &tensor, nullptr, true, packed});
+  } else {
+    fail(ErrorKind::kBadFile, "{}: tensor {}: expected packed weights, found type {}", gguf_.metadata.source(),
+         printable(tensor.name), tensor.type);
+  }
+}
+
+Linear& WeightStore::own(const Linear& linear) {
+  const auto owned = std::ranges::find(linears_, &linear, [](const Linear& each) { return &each; });
+  TERN_DCHECK(owned != linears_.end());
+  return *owned;
+}
+
+const WeightStore::Pending& WeightStore::pending_of(const Linear& linear) const {
+  const auto found =
+      std::ranges::find_if(pending_, [&](const Pending& p) { return p.linear == &linear && p.packs && !p.packed; });
+  TERN_DCHECK(found != pending_.end());
+  return *found;
+}
+
+std::vector<WeightStore::Packable> WeightStore::packables() const {
+  std::vector<Packable> list;
+  for (const Pending& p : pending_) {
+    if (p.packs && !p.packed) list.push_back({p.linear, p.tensor});
+  }
+  return list;
 }
 
 std::span<const float> WeightStore::vector(const std::string& name, std::size_t size) {
@@ -144,8 +212,11 @@ std::uint64_t WeightStore::packed_bytes(const kernels::TernaryLayout& layout) co
 
 std::uint64_t WeightStore::packed_bytes(const kernels::TernaryLayout& layout, const Linear& linear) const {
   if (linear.ternary) return linear.ternary->bytes();
-  const bool packs = std::ranges::any_of(pending_, [&](const Pending& p) { return p.linear == &linear && p.packs; });
-  return packs ? weights::packed_bytes(layout, linear.rows, linear.cols) : 0;
+  for (const Pending& p : pending_) {
+    if (p.linear == &linear && p.packed) return p.tensor->data.size();
+    if (p.linear == &linear && p.packs) return weights::packed_bytes(layout, linear.rows, linear.cols);
+  }
+  return 0;
 }
 
 std::uint64_t WeightStore::vector_bytes() const noexcept {
@@ -167,23 +238,60 @@ void WeightStore::check_rows(const Pending& p) const {
   }
 }
 
-void WeightStore::repack(const Pending& p, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) {
+PackedType WeightStore::plan(const Linear& linear, const kernels::TernaryLayout& layout) const {
+  const Pending& p = pending_of(linear);
+  const OwnForm own_form(*p.tensor);
+  const weights::ScalePlan plan = weights::plan_scales(gguf_.metadata.source(), own_form.tensor, *p.codec);
+  files_.release(p.tensor->data);
+  return {&layout, plan.kind, plan.kind == weights::ScaleKind::kBlock ? plan.block_cols : 0};
+}
+
+WeightStore::Packed WeightStore::pack(const Linear& linear, const kernels::TernaryLayout& layout,
+                                      ThreadPool& pool) const {
+  const Pending& p = pending_of(linear);
+  const OwnForm own_form(*p.tensor);
+  weights::ScalePlan plan = weights::plan_scales(gguf_.metadata.source(), own_form.tensor, *p.codec);
+  Packed packed;
+  packed.memory = AlignedBuffer<std::uint8_t>(weights::packed_bytes(layout, linear.rows, linear.cols, plan));
+  packed.matrix = weights::make_ternary_matrix(layout, linear.rows, linear.cols, std::move(plan), packed.memory.span());
+  const std::size_t scratch_bytes = weights::pack_scratch_bytes(packed.matrix);
+  AlignedBuffer<std::uint8_t> scratch(pool.size() * scratch_bytes);
+  std::atomic<std::size_t> bad_row{linear.rows};
+  pool.parallel_for(linear.rows, layout.row_block, [&](std::size_t begin, std::size_t end, unsigned thread) {
+    const auto own_scratch = scratch.span().subspan(thread * scratch_bytes, scratch_bytes);
+    if (const auto bad = weights::pack_rows(own_form.tensor, *p.codec, begin, end, packed.matrix, own_scratch)) {
+      keep_least(bad_row, *bad);
+    }
+  });
+  if (bad_row < linear.rows) refuse_code(*p.tensor, bad_row);
+  files_.release(p.tensor->data);
+  return packed;
+}
+
+/// One matrix, by one thread.
+void WeightStore::read(const Pending& p, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) const {
   const std::string& source = gguf_.metadata.source();
-  std::vector<std::byte> converted;
-  format::TensorInfo tensor = *p.tensor;
-  if (tensor.convert) tensor.data = converted = tensor.convert(tensor);
-  weights::ScalePlan plan = weights::plan_scales(source, tensor, *p.codec);
-  if (plan.kind == weights::ScaleKind::kTensor && plan.scales[0] == 1.0f) {
-    // The scale stands in NAME.scale instead: taken as the weights' own, a product is rounded once, as in other types.
-    plan.scales[0] = std::exchange(p.linear->scale, 1.0f);
+  if (p.packed) {
+    TERN_DCHECK(p.packed->layout == &layout);
+    MappedFile::fetch(p.tensor->data);
+    p.linear->ternary = view_packed(source, *p.tensor, *p.packed);
+    return take_scale(*p.linear);
   }
+  if (!p.packs) {
+    if (checks_embeddings_) check_rows(p);
+    return files_.release(p.tensor->data);
+  }
+  const OwnForm own_form(*p.tensor);
+  weights::ScalePlan plan = weights::plan_scales(source, own_form.tensor, *p.codec);
   weights::TernaryMatrix matrix =
       weights::make_ternary_matrix(layout, p.linear->rows, p.linear->cols, std::move(plan), memory);
   AlignedBuffer<std::uint8_t> scratch(weights::pack_scratch_bytes(matrix));
-  if (const auto row = weights::pack_rows(tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
-    refuse_code(tensor, *row);
+  if (const auto row = weights::pack_rows(own_form.tensor, *p.codec, 0, matrix.rows, matrix, scratch.span())) {
+    refuse_code(*p.tensor, *row);
   }
   p.linear->ternary = std::move(matrix);
+  take_scale(*p.linear);
+  files_.release(p.tensor->data);
 }
 
 void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
@@ -193,7 +301,8 @@ void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
   std::vector<std::size_t> offsets{0};
   for (const Pending& p : pending_) {
     const auto [rows, cols] = std::pair(p.linear->rows, p.linear->cols);
-    offsets.push_back(offsets.back() + (p.packs ? largest_packed_bytes(layout, *p.codec, rows, cols) : 0));
+    const bool packs = p.packs && !p.packed;
+    offsets.push_back(offsets.back() + (packs ? largest_packed_bytes(layout, *p.codec, rows, cols) : 0));
   }
   arena_ = HugeBuffer(offsets.back() + kArenaTail);
 
@@ -202,9 +311,7 @@ void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
   pool.run([&](unsigned thread) {
     try {
       for (std::size_t i = next++; i < pending_.size(); i = next++) {
-        const auto memory = arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]);
-        pending_[i].packs ? repack(pending_[i], layout, memory) : check_rows(pending_[i]);
-        files_.release(pending_[i].tensor->data);
+        read(pending_[i], layout, arena_.span().subspan(offsets[i], offsets[i + 1] - offsets[i]));
         if (thread == 0 && on_progress) on_progress(static_cast<double>(i + 1) / static_cast<double>(pending_.size()));
       }
     } catch (...) {
@@ -219,9 +326,8 @@ void WeightStore::load(const kernels::TernaryLayout& layout, ThreadPool& pool,
 }
 
 void WeightStore::quantize_head(const Linear& head, const kernels::HeadKernels& kernels, ThreadPool& pool) {
-  const auto owned = std::ranges::find(linears_, &head, [](const Linear& linear) { return &linear; });
-  TERN_DCHECK(owned != linears_.end() && fits_head(head.dense));
-  const DenseMatrix& from = owned->dense;
+  TERN_DCHECK(fits_head(head.dense));
+  const DenseMatrix& from = head.dense;
   head_memory_ = HugeBuffer(head_bytes(from.rows, from.cols) + kArenaTail);
   const HeadMatrix to = make_head(kernels, from.rows, from.cols, head_memory_.span());
 
@@ -232,9 +338,7 @@ void WeightStore::quantize_head(const Linear& head, const kernels::HeadKernels& 
     for (std::size_t row = begin; row < end; row += unit) {
       const std::size_t row_end = std::min(end, row + unit);
       const auto bad = quantize_rows(from, row, row_end, scratch.data() + thread * from.cols, to);
-      for (std::size_t first = bad_row; bad && *bad < first;) {
-        if (bad_row.compare_exchange_weak(first, *bad)) break;
-      }
+      if (bad) keep_least(bad_row, *bad);
       files_.release({from.data + row * from.row_bytes, (row_end - row) * from.row_bytes});
     }
   });
@@ -243,7 +347,7 @@ void WeightStore::quantize_head(const Linear& head, const kernels::HeadKernels& 
          gguf_.metadata.source(), head.name, bad_row.load());
   }
   files_.release({from.data, from.bytes()});  // the pages that two parts share
-  owned->int8 = to;
+  own(head).int8 = to;
 }
 
 }  // namespace tern::nn

@@ -16,6 +16,7 @@
 #include "src/base/thread_pool.h"
 #include "src/format/gguf.h"
 #include "src/nn/linear.h"
+#include "src/nn/packed_type.h"
 #include "tern/model.h"
 
 namespace tern::nn {
@@ -48,13 +49,36 @@ class WeightStore {
   /// rows stay readable.
   void pack_head(const Linear& head);
 
+  /// Has load() take the weights of `head`, an embedding() of this store, from this tensor, which holds them as kernels
+  /// read them: int8, or packed. Its float rows stay readable.
+  void map_head(const Linear& head, const format::TensorInfo& tensor, const kernels::HeadKernels& kernels);
+
+  /// Embeddings of ternary types were checked when the file was made: load() leaves them alone.
+  void skip_embedding_checks() noexcept { checks_embeddings_ = false; }
+
+  /// The ternary matrices that load() would pack, and the tensors that they are in.
+  struct Packable {
+    const Linear* linear;
+    const format::TensorInfo* tensor;
+  };
+  [[nodiscard]] std::vector<Packable> packables() const;
+  /// How one of them would be packed. Errors as load().
+  [[nodiscard]] PackedType plan(const Linear& linear, const kernels::TernaryLayout& layout) const;
+  /// Packs one of them into memory of its own.
+  struct Packed {
+    AlignedBuffer<std::uint8_t> memory;
+    weights::TernaryMatrix matrix;
+  };
+  [[nodiscard]] Packed pack(const Linear& linear, const kernels::TernaryLayout& layout, ThreadPool& pool) const;
+
   /// Memory that load() will take for ternary weights, in bytes, without scales.
   [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryLayout& layout) const;
   /// The share of one of them.
   [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryLayout& layout, const Linear& linear) const;
 
   /// Repacks every ternary matrix into a layout, a tensor per thread at a time, and gives the file's pages back as it
-  /// goes. `on_progress` gets the share done, 0 to 1, now and then, from the calling thread.
+  /// goes. Matrices that lie in the file as kernels read them stay there. `on_progress` gets the share done, 0 to 1,
+  /// now and then, from the calling thread.
   void load(const kernels::TernaryLayout& layout, ThreadPool& pool, const std::function<void(double)>& on_progress);
 
   /// Gives `head`, an embedding() of this store that fits_head(), int8 weights; its float rows stay readable, but their
@@ -70,7 +94,8 @@ class WeightStore {
     Linear* linear;
     const format::TensorInfo* tensor;
     const weights::TensorCodec* codec;
-    bool packs = true;  // false: an embedding, which is only checked
+    bool packs = true;                      // false: an embedding, which is only checked
+    std::optional<PackedType> packed = {};  // set when it is packed in the file; there is no codec then
   };
 
   const format::TensorInfo& require(const std::string& name, std::size_t rows, std::size_t cols);
@@ -80,7 +105,9 @@ class WeightStore {
   [[nodiscard]] static DenseMatrix map_dense(const format::TensorInfo& tensor, const weights::TensorCodec& codec);
   [[noreturn]] void refuse_code(const format::TensorInfo& tensor, std::size_t row) const;
   void check_rows(const Pending& pending) const;
-  void repack(const Pending& pending, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory);
+  [[nodiscard]] const Pending& pending_of(const Linear& linear) const;
+  Linear& own(const Linear& linear);
+  void read(const Pending& pending, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) const;
 
   const format::Gguf& gguf_;
   const MappedFiles& files_;
@@ -88,6 +115,7 @@ class WeightStore {
   std::deque<Linear> linears_;              // addresses stay
   std::deque<std::vector<float>> vectors_;  // addresses stay
   std::vector<Pending> pending_;
+  bool checks_embeddings_ = true;
   std::unordered_set<std::string_view> used_;  // names of tensors that were asked for
   HugeBuffer arena_;                           // all packed weights, in the order in which they were asked for
   HugeBuffer head_memory_;                     // the int8 head, if there is one

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "src/base/mapped_file.h"
+#include "src/engine/kernel_ready.h"
+#include "src/nn/packed_type.h"
+#include "tern/kernel_ready.h"
+#include "tern/session.h"
+#include "tests/support/tiny_model.h"
+
+/// Damaged kernel-ready files: opened, and a few tokens computed with whatever was let through.
+namespace tern::test {
+
+/// A file in memory that has a path.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::span<const std::byte> bytes) : descriptor_(::memfd_create("tern-test", MFD_CLOEXEC)) {
+    if (descriptor_ < 0) throw std::runtime_error("no file in memory");
+    write_file(path(), {bytes.begin(), bytes.end()});
+  }
+  ~MemoryFile() { ::close(descriptor_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+
+ private:
+  int descriptor_;
+};
+
+inline std::vector<std::byte> bytes_of_file(const std::string& path) {
+  const MappedFile file(path);
+  return {file.bytes().begin(), file.bytes().end()};
+}
+
+/// A tiny model with scales for rows and blocks, packed.
+inline std::vector<std::byte> tiny_kernel_ready(const std::string& layout) {
+  const MemoryFile model(
+      make_tiny_model({.architecture = "qwen3", .one_scale = false, .n_layers = 1, .ffn_dim = 512}).build());
+  const std::string target = "/tmp/tern-ready-" + std::to_string(::getpid()) + ".gguf";
+  if (!write_kernel_ready(model.path(), target, {.open = {.threads = 1, .kernel = "reference"}, .layout = layout}))
+    return {};
+  std::vector<std::byte> bytes = bytes_of_file(target);
+  ::unlink(target.c_str());
+  return bytes;
+}
+
+/// Makes the checksum of keys and directory right again, so that damage comes to those who read what it says. Does
+/// nothing where the file is not GGUF any more.
+inline void mend_directory(std::vector<std::byte>& bytes) {
+  std::uint64_t checksum = 0;
+  std::size_t at = 0;
+  try {
+    const format::Gguf gguf = format::parse_gguf(bytes, "mended", nn::any_tensor_size);
+    if (gguf.tensors.size() < 2 || gguf.tensors.back().data.size() < sizeof checksum) return;
+    engine::DirectoryHash hash(gguf.metadata);
+    for (std::size_t i = 0; i + 1 < gguf.tensors.size(); ++i) {
+      const format::TensorInfo& tensor = gguf.tensors[i];
+      hash.add(tensor, tensor.data.size(),
+               static_cast<std::uint64_t>(tensor.data.data() - gguf.tensors[0].data.data()));
+    }
+    checksum = hash.value();
+    at = static_cast<std::size_t>(gguf.tensors.back().data.data() - bytes.data());
+  } catch (const Error&) {
+    return;
+  }
+  std::memcpy(bytes.data() + at, &checksum, sizeof checksum);
+}
+
+/// Throws Error for what is refused.
+inline void consume_kernel_ready(std::span<const std::byte> bytes, const std::string& kernel) {
+  const MemoryFile file(bytes);
+  Session session(Model::open(file.path(), {.threads = 1, .kernel = kernel}), {.context = 64, .threads = 1});
+  std::vector<Token> tokens(17);  // enough for a prompt kernel
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    tokens[i] = static_cast<Token>(i % session.model().summary().vocab_size);
+  }
+  static_cast<void>(session.evaluate(tokens));
+  static_cast<void>(session.evaluate(std::vector<Token>{1}));
+}
+
+}  // namespace tern::test

@@ -183,8 +183,10 @@ void put_q6_codes(const std::uint8_t* codes, std::uint8_t* block) {
   }
 }
 
-/// Returns false when the scale does not fit.
+/// Returns false when a value is beyond the range.
 bool encode_q6_block(const float* values, std::byte* block) {
+  constexpr float kLargest = 65504.0f * 128 * kQ6Max;  // the sums of the search are finite below
+  if (std::any_of(values, values + kElements, [](float x) { return std::fabs(x) > kLargest; })) return false;
   constexpr std::size_t n_sub_blocks = kElements / kQ6SubBlock;
   std::uint8_t codes[kElements];
   float scales[n_sub_blocks];

@@ -217,6 +217,7 @@ int run(ChatCommandOptions options) {
   auto given_template = options.chat.given_template();
   options.model.use_remembered_choice();
   const auto model = options.model.load(options.quiet);
+  check_predicts(*model);
   ChatTemplate chat_template = template_for(*model, std::move(given_template));
   if (!options.quiet) options.context.print_note_if_too_long(*model);
   Session session(model, options.context.session_options(options.model.open.threads));

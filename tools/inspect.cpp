@@ -106,7 +106,10 @@ std::string describe_model(const ModelSummary& m) {
   text += line("shape", fmt::format("{} layers, width {}, feed-forward {}", m.n_layers, m.dim, m.ffn_dim));
   text += line("attention", fmt::format("{} heads of {}, {} for keys and values", m.n_heads, m.head_dim, m.n_kv_heads));
   text += line("context", fmt::format("{} tokens", m.context_length));
-  text += line("vocabulary", fmt::format("{} rows, {} output head", m.vocab_size, m.tied_embeddings ? "tied" : "own"));
+  text += line("vocabulary", fmt::format("{} rows, {} output head", m.vocab_size,
+                                         m.embedding_only    ? "no"
+                                         : m.tied_embeddings ? "tied"
+                                                             : "own"));
   return text;
 }
 
@@ -217,6 +220,7 @@ Json to_json(const ModelSummary& m, const TokenizerSummary& tokenizer, const Mem
           {"context_length", m.context_length},
           {"vocab_size", m.vocab_size},
           {"tied_embeddings", m.tied_embeddings},
+          {"embedding_only", m.embedding_only},
           {"tokenizer", tokenizer_to_json(tokenizer)},
           {"tensors", tensors_to_json(m, all_tensors)},
           {"memory",

@@ -35,6 +35,7 @@ struct LogitsOptions {
 int run(const LogitsOptions& options) {
   const std::vector<Token> tokens = parse_tokens(options.tokens);
   const auto model = options.model.load(options.quiet);
+  check_predicts(*model);
   Session session(model, options.context.session_options(options.model.open.threads));
   OutputFile output(options.output);
   session.evaluate_all(tokens,

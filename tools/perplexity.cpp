@@ -179,6 +179,7 @@ Findings examine(const std::shared_ptr<const Model>& model, std::span<const Toke
 int run(const PerplexityOptions& options) {
   const std::string text = read_file(options.file);
   const auto model = options.model.load(options.quiet);
+  check_predicts(*model);
   std::vector<Token> tokens = model->tokenizer().encode(text);
   if (options.max_tokens > 0 && tokens.size() > options.max_tokens) tokens.resize(options.max_tokens);
   const Findings found = examine(model, tokens, options);

@@ -79,4 +79,9 @@ GenerateResult generate(Session& session, std::span<const Token> prompt, const G
 GenerateResult generate_after(Session& session, std::span<const Token> text, const GenerateOptions& options,
                               const std::function<void(std::string_view)>& on_text = {});
 
+/// Whether a model can do this at all.
+///
+/// Errors    Error: kUnsupported (an embedding model: it has no output head)
+void check_predicts(const Model& model);
+
 }  // namespace tern

@@ -85,8 +85,8 @@ struct ModelSummary {
   std::string prompt_kernel;             ///< for the largest batches
   std::vector<KernelStep> kernel_steps;  ///< which kernel computes which batches, ascending
   std::string float_kernel;
-  std::string head_type;           ///< of the weights that are multiplied: "int8", or as in the file, e.g. "F16"
-  std::string head_kernel;         ///< which multiplies them
+  std::string head_type;    ///< of the weights that are multiplied: "int8", as in the file, e.g. "F16", or "none"
+  std::string head_kernel;  ///< which multiplies them
   std::vector<std::string> notes;  ///< remarks for the user, one line each
   std::vector<TensorSummary> tensors;
 };

@@ -13,12 +13,6 @@ void check(const GenerateOptions& options) {
   }
 }
 
-void check_generates(const Model& model) {
-  if (!model.summary().embedding_only) return;
-  fail(ErrorKind::kUnsupported, "{}: an embedding model: it has no output head to generate or predict text with",
-       model.summary().path.string());
-}
-
 Answer::Answer(const Tokenizer& tokenizer, const GenerateOptions& options, std::span<const Token> prompt,
                const std::function<void(std::string_view)>& on_text)
     : tokenizer_(tokenizer),

@@ -14,9 +14,6 @@ namespace tern::engine {
 /// Errors    Error(kInvalidArgument): an empty stop text
 void check(const GenerateOptions& options);
 
-/// Errors    Error(kUnsupported): an embedding model
-void check_generates(const Model& model);
-
 /// An answer in the making: chooses tokens and turns them into text until something ends it. It knows nothing of where
 /// the logits come from, so that one text alone, a text with guessed tokens and a batch of texts end alike.
 ///

@@ -72,7 +72,7 @@ class BatchImpl {
         parallel_(options.parallel == 0 ? kAutoParallel : options.parallel),
         kv_type_(options.kv_type),
         runner_(loaded_, options.threads, kPromptBatch + parallel_) {
-    check_generates(*model_);
+    check_predicts(*model_);
     if (parallel_ > kMaxParallel) {
       fail(ErrorKind::kInvalidArgument, "{} texts at a time: expected at most {}", parallel_, kMaxParallel);
     }

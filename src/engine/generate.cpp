@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "src/base/check.h"
 #include "src/engine/answer.h"
 #include "src/engine/lookup.h"
 
@@ -112,7 +113,7 @@ namespace {
 /// generate(), where `text` is what penalties and guesses look back at, and `fresh`, its end, is still to be computed.
 GenerateResult generate_text(Session& session, std::span<const Token> text, std::span<const Token> fresh,
                              const GenerateOptions& options, const std::function<void(std::string_view)>& on_text) {
-  engine::check_generates(session.model());
+  check_predicts(session.model());
   engine::check(options);
   Answer answer(session.model().tokenizer(), options, text, on_text);
   RunAhead ahead(session, answer, options);
@@ -131,6 +132,12 @@ GenerateResult generate_text(Session& session, std::span<const Token> text, std:
 }
 
 }  // namespace
+
+void check_predicts(const Model& model) {
+  if (!model.summary().embedding_only) return;
+  fail(ErrorKind::kUnsupported, "{}: an embedding model: it has no output head to predict text with",
+       model.summary().path.string());
+}
 
 GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
                         const std::function<void(std::string_view)>& on_text) {

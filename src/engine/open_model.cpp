@@ -31,8 +31,7 @@ LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& o
       i2s_layout(ready ? ready->i2s_layout : options.i2s_layout),
       weights(gguf, files, i2s_layout),
       architecture(architectures::build(gguf, weights)),
-      int8_head(options.head == HeadType::kInt8 && !is_embedding_only() &&
-                nn::fits_head(architecture->head().dense)) {
+      int8_head(options.head == HeadType::kInt8 && !is_embedding_only() && nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
   if (ready) weights.skip_embedding_checks();
   if (options.head != HeadType::kInt8 || is_embedding_only()) return;

@@ -100,7 +100,9 @@ void describe_memory(const LoadedModel& model, ModelSummary& s) {
   }
   s.head_bytes = model.int8_head ? nn::head_bytes(head.rows, head.cols) : head.dense.bytes();
   if (packed_head > 0) s.head_bytes = packed_head;
-  if (model.int8_head || packed_head > 0 || !s.tied_embeddings) s.embedding_bytes = embedding.dense.bytes();
+  if (s.embedding_only) s.head_bytes = 0;
+  if (model.int8_head || packed_head > 0 || !s.tied_embeddings || s.embedding_only)
+    s.embedding_bytes = embedding.dense.bytes();
   s.bytes_read_per_token = s.ternary_bytes + s.float_bytes + s.head_bytes;
   s.ternary_scales = scale_names(model.weights);
 }
@@ -114,6 +116,7 @@ void describe_kernels(const LoadedModel& model, ModelSummary& s) {
   }
   s.float_kernel = model.kernels.floats->name;
   s.head_type = model.int8_head ? "int8" : std::string(model.architecture->head().dense.codec->name);
+  if (s.embedding_only) s.head_type = "none";
   s.head_kernel = model.int8_head ? model.kernels.head->name : s.float_kernel;
   if (model.weights.packed_bytes(model.kernels.layout(), model.architecture->head()) > 0) {
     s.head_kernel = s.decode_kernel;

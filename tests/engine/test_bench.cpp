@@ -102,28 +102,37 @@ ModelShape tiny_shape(const ModelSummary& s) {
           .head_dim = s.head_dim,
           .vocab_size = s.vocab_size,
           .context_length = s.context_length,
-          .head = s.tied_embeddings ? HeadKind::kTied : HeadKind::kOwn};
+          .head = s.embedding_only    ? HeadKind::kNone
+                  : s.tied_embeddings ? HeadKind::kTied
+                                      : HeadKind::kOwn};
 }
 
 TEST(Predict, CountsTheBytesOfARealModel) {
-  for (const std::string architecture : {"bitnet", "bitnet-b1.58", "llama", "qwen3"}) {
-    for (const bool tied : {true, false}) {
-      const ModelFile file({.architecture = architecture, .tied_embeddings = tied});
-      const ModelSummary s = file.open()->summary();
-      const Prediction p = predict(tiny_shape(s), {.prompt_tokens = 4, .context = 100, .threads = 1, .seconds = 0});
-      SCOPED_TRACE(architecture);
-      EXPECT_EQ(p.n_parameters, s.n_parameters);
-      EXPECT_EQ(p.head_bytes, s.head_bytes);
-      EXPECT_EQ(p.float_bytes, s.float_bytes);
-      EXPECT_EQ(p.kv_bytes_per_token, s.kv_bytes_per_token_f16);
-      EXPECT_EQ(p.kv_bytes, 100 * s.kv_bytes_per_token_f16);
-      EXPECT_EQ(p.decode_kernel, s.decode_kernel);
-      // A loaded model counts its scales too, four bytes a matrix.
-      EXPECT_EQ(p.ternary_bytes + 4 * 7 * s.n_layers, s.ternary_bytes);
-      EXPECT_EQ(p.layers_measured, s.n_layers);
-      EXPECT_GE(p.decode_seconds.size(), 3u);
-      EXPECT_GE(p.prompt_seconds.size(), 3u);
-    }
+  for (const test::TinyModelOptions& options : std::vector<test::TinyModelOptions>{
+           {.architecture = "bitnet"},
+           {.architecture = "bitnet-b1.58", .tied_embeddings = false},
+           {.architecture = "gemma3"},
+           {.architecture = "gemma3", .input_norms = true},
+           {.architecture = "llama", .tied_embeddings = false},
+           {.architecture = "minicpm"},
+           {.architecture = "qwen3"},
+           {.architecture = "qwen3", .input_norms = true},
+       }) {
+    const ModelFile file(options);
+    const ModelSummary s = file.open()->summary();
+    const Prediction p = predict(tiny_shape(s), {.prompt_tokens = 4, .context = 100, .threads = 1, .seconds = 0});
+    SCOPED_TRACE(options.architecture);
+    EXPECT_EQ(p.n_parameters, s.n_parameters);
+    EXPECT_EQ(p.head_bytes, s.head_bytes);
+    EXPECT_EQ(p.float_bytes, s.float_bytes);
+    EXPECT_EQ(p.kv_bytes_per_token, s.kv_bytes_per_token_f16);
+    EXPECT_EQ(p.kv_bytes, 100 * s.kv_bytes_per_token_f16);
+    EXPECT_EQ(p.decode_kernel, s.decode_kernel);
+    // A loaded model counts its scales too, four bytes a matrix.
+    EXPECT_EQ(p.ternary_bytes + 4 * 7 * s.n_layers, s.ternary_bytes);
+    EXPECT_EQ(p.layers_measured, s.n_layers);
+    EXPECT_GE(p.decode_seconds.size(), 3u);
+    EXPECT_GE(p.prompt_seconds.size(), 3u);
   }
 }
 

@@ -186,7 +186,7 @@ TEST(Embed, ModelsForItDoNotGenerate) {
   const ModelFile file(kGemma3);
   const auto model = file.open();
   EXPECT_TRUE(model->summary().embedding_only);
-  EXPECT_EQ(model->summary().head_type, "F16");  // nothing was made of it
+  EXPECT_EQ(model->summary().head_type, "none");
   Session session(model);
   const std::vector<Token> prompt = {5};
   expect_error(ErrorKind::kUnsupported, "an embedding model", [&] { generate(session, prompt, {}); });

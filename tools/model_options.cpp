@@ -76,6 +76,13 @@ void ModelOptions::use_remembered_choice() {
   if (named || !remembers_any_choice()) return;
   const auto choice = remembered_choice(inspect(resolved_path(), open_options()));
   if (!choice) return;
+  OpenOptions remembered = open_options();
+  remembered.kernel = choice->kernel;
+  try {
+    static_cast<void>(inspect(resolved_path(), remembered));
+  } catch (const Error&) {
+    return;  // the file is packed for other kernels
+  }
   open.kernel = choice->kernel;
   open.threads = choice->threads;
   remembered_ = true;

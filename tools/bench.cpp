@@ -145,6 +145,7 @@ Action declare_bench(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
   app.footer(kExamples);
   options->model.declare_file(app);
+  options->model.declare_cache(app);
   declare_parts(app, *options);
   declare_sizes(app, *options);
   declare_measuring(app, *options);

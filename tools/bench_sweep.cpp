@@ -72,7 +72,7 @@ class Sweep {
         const double seconds = static_cast<double>(prompt_tokens_) / prompt.tokens_per_s.high +
                                static_cast<double>(kAnswerTokens) / decode.tokens_per_s.high;
         const std::string kernel = decode.kernel == prompt.kernel ? decode.kernel : decode.kernel + "+" + prompt.kernel;
-        if (fit_together(kernel)) list.push_back({kernel, decode.kernel, prompt.kernel, decode.threads, seconds});
+        if (opens_with(kernel)) list.push_back({kernel, decode.kernel, prompt.kernel, decode.threads, seconds});
       }
     }
     std::ranges::sort(list, {}, &Candidate::seconds);
@@ -95,7 +95,7 @@ class Sweep {
     for (const KernelSummary& kernel : all_kernels()) {
       const bool named = kernel.name == options_.kernel || kernel.family == options_.kernel;
       const bool by_itself = options_.kernel.empty() && (kernel.family != "reference" || names.empty());
-      if (kernel.missing.empty() && (named || by_itself)) names.push_back(kernel.name);
+      if (kernel.missing.empty() && (named || by_itself) && opens_with(kernel.name)) names.push_back(kernel.name);
     }
     if (names.empty()) {
       throw Error(ErrorKind::kInvalidArgument,
@@ -139,8 +139,8 @@ class Sweep {
     rows_.push_back({point.phase, kernel, point.threads, spread_of(speeds)});
   }
 
-  [[nodiscard]] bool fit_together(const std::string& kernel) const {
-    if (kernel.find('+') == std::string::npos) return true;
+  /// Two kernels need one layout, and a kernel-ready file has one already.
+  [[nodiscard]] bool opens_with(const std::string& kernel) const {
     OpenOptions open = options_.model.open_options();
     open.kernel = kernel;
     try {

@@ -76,6 +76,13 @@ void ModelOptions::use_remembered_choice() {
   if (named || !remembers_any_choice()) return;
   const auto choice = remembered_choice(inspect(resolved_path(), open_options()));
   if (!choice) return;
+  OpenOptions remembered = open_options();
+  remembered.kernel = choice->kernel;
+  try {
+    static_cast<void>(inspect(resolved_path(), remembered));
+  } catch (const Error&) {
+    return;  // the file is packed for other kernels
+  }
   open.kernel = choice->kernel;
   open.threads = choice->threads;
   remembered_ = true;
@@ -85,22 +92,17 @@ std::shared_ptr<const Model> ModelOptions::load(bool quiet) const {
   Progress progress("loading", quiet);
   OpenOptions options = open_options();
   options.on_progress = [&](double share) { progress.update(share); };
-  std::string note;
-  std::shared_ptr<const Model> model;
+  CachedModel opened;
   if (uses_cache_) {
-    CachedModel cached =
-        open_cached(resolved_path(), options, {.max_bytes = static_cast<std::uint64_t>(cache_gib_ * 0x1p30)});
-    model = std::move(cached.model);
-    note = std::move(cached.note);
+    opened = open_cached(resolved_path(), options, {.max_bytes = static_cast<std::uint64_t>(cache_gib_ * 0x1p30)});
   } else {
-    model = Model::open(resolved_path(), options);
+    opened.model = Model::open(resolved_path(), options);
   }
   progress.finish();
-  if (!quiet && !note.empty()) print_note(note);
-  if (!quiet) {
-    for (const std::string& note : model->summary().notes) print_note(note);
-  }
-  return model;
+  if (quiet) return opened.model;
+  if (!opened.note.empty()) print_note(opened.note);
+  for (const std::string& note : opened.model->summary().notes) print_note(note);
+  return opened.model;
 }
 
 void ContextOptions::declare_memory(CLI::App& app) {

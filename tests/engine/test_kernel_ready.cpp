@@ -8,6 +8,7 @@
 #include "kernels/dispatch.h"
 #include "src/base/fnv1a.h"
 #include "tests/engine/model_file.h"
+#include "tests/huggingface/hf_directory.h"
 #include "tests/support/consume_kernel_ready.h"
 #include "tests/support/expect_error.h"
 
@@ -88,6 +89,16 @@ TEST(KernelReady, ATernaryHead) {
 TEST(KernelReady, TheHeadOfTheFile) { expect_same_bits({.type = "TQ2_0"}, HeadType::kFile); }
 
 TEST(KernelReady, LayersOfFloatsStayAsTheyAre) { expect_same_bits({.type = "F16"}); }
+
+TEST(KernelReady, IsMadeOfADirectoryToo) {
+  const std::vector<std::byte> twin = test::make_tiny_model({.type = "I2_S"}).build();
+  const format::Gguf gguf = format::parse_gguf(twin, "twin", weights::tensor_size);
+  for (const test::HfForm form : {test::HfForm::kPackedMultiply, test::HfForm::kMastersBf16}) {
+    const test::HfDirectory directory(test::hf_files(gguf, form));
+    const ReadyFile ready(directory.path());
+    EXPECT_EQ(hash_of(Model::open(ready.path())), hash_of(Model::open(directory.path())));
+  }
+}
 
 TEST(KernelReady, EitherHeadCanBeTakenLater) {
   const ModelFile source({.type = "TQ2_0"});

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -45,11 +46,12 @@ inline std::vector<std::byte> bytes_of_file(const std::string& path) {
 inline std::vector<std::byte> tiny_kernel_ready(const std::string& layout) {
   const MemoryFile model(
       make_tiny_model({.architecture = "qwen3", .one_scale = false, .n_layers = 1, .ffn_dim = 512}).build());
-  const std::string target = "/tmp/tern-ready-" + std::to_string(::getpid()) + ".gguf";
+  const std::string name = "tern-test-ready-" + std::to_string(::getpid()) + ".gguf";
+  const std::string target = (std::filesystem::temp_directory_path() / name).string();
   if (!write_kernel_ready(model.path(), target, {.open = {.threads = 1, .kernel = "reference"}, .layout = layout}))
     return {};
   std::vector<std::byte> bytes = bytes_of_file(target);
-  ::unlink(target.c_str());
+  std::filesystem::remove(target);
   return bytes;
 }
 

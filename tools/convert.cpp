@@ -21,6 +21,7 @@ constexpr const char* kExamples = R"(Examples:
   tern convert DIRECTORY -o model.gguf
   tern convert model.gguf -o model.tq2_0.gguf --type tq2_0 --embedding q6_k --verify
   tern convert model-00001-of-00003.gguf -o whole.gguf
+  tern convert model.gguf -o model.ready.gguf --type kernel-ready    # starts at once
 
 Ternary weights stay what they are. tq1_0 and tq2_0 have scales of 16 bits; where
 one is rounded, the summary says by how much. For the architecture bitnet nothing
@@ -28,6 +29,10 @@ is: the scale stands in a tensor beside the weights, where other engines look to
 
 --embedding and --head round floats, as ggml's reference quantizers do. A model
 without output.weight has one matrix for both, whose type is --embedding.
+
+kernel-ready is a file for tern alone: weights as this machine's kernels read them,
+mapped and used in place, with the int8 head and checksums of all tensors, which
+tern doctor checks. --layout packs for other machines.
 
 --verify has both models predict the same text, with the heads of the files, and
 compares: Kullback-Leibler divergence KL(source || new) per token in nats, and the
@@ -108,7 +113,9 @@ std::optional<ConvertSummary> convert_file(const ConvertCommand& command) {
 }
 
 PredictionDistance verify(const ConvertCommand& command, const std::string& text) {
-  OpenOptions source{.threads = command.options.threads, .head = HeadType::kFile};
+  // A kernel-ready file has the int8 head that the source gets when it is opened.
+  const bool is_ready = command.options.type == "kernel-ready";
+  OpenOptions source{.threads = command.options.threads, .head = is_ready ? HeadType::kInt8 : HeadType::kFile};
   OpenOptions output = source;
   source.i2s_layout = command.i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
   if (command.options.type == "keep") output.i2s_layout = source.i2s_layout;
@@ -173,6 +180,8 @@ Action declare_convert(CLI::App& app) {
   app.add_option("--i2s-layout", command->i2s_layout, "Block size of I2_S in the source: 64 if quantized on ARM")
       ->check(CLI::IsMember({"128", "64"}))
       ->capture_default_str();
+  app.add_option("--layout", command->options.layout, "Of kernel-ready: e5, rows64, tile16x4 or plain; this machine's")
+      ->type_name("NAME");
   app.add_option("-t,--threads", command->options.threads, "Threads; 0 = physical cores")
       ->check(CLI::Range(0u, 1024u))
       ->type_name("N")

@@ -18,6 +18,7 @@ struct ConvertOptions {
   std::string embedding = "keep";          ///< of token_embd.weight, which is the head as well where there is no other
   std::string head = "keep";               ///< of output.weight
   I2sLayout i2s_layout = I2sLayout::k128;  ///< of the source
+  std::string layout = {};                 ///< of type "kernel-ready", see KernelReadyOptions::layout
   bool overwrite = false;                  ///< whether a file may be there already
   unsigned threads = 0;                    ///< 0 = physical cores
   /// Gets the share done, 0 to 1, from the calling thread.
@@ -46,7 +47,8 @@ struct ConvertSummary {
   std::size_t n_scale_tensors = 0;
 };
 
-/// What ConvertOptions::type can be: "keep" and the ternary types that tern writes.
+/// What ConvertOptions::type can be: "keep", the ternary types that tern writes, and "kernel-ready", a file for tern
+/// alone (see tern/kernel_ready.h).
 [[nodiscard]] std::vector<std::string> convert_types();
 /// What ConvertOptions::embedding and head can be: "keep" and the float types that tern writes.
 [[nodiscard]] std::vector<std::string> convert_float_types();

@@ -50,12 +50,15 @@ std::optional<ConvertSummary> convert_file(const fs::path& source, const fs::pat
   const ConvertTarget& target = find_target(options.type);
   check_float_type("embedding", options.embedding);
   check_float_type("head", options.head);
+  if (!options.layout.empty() && options.type != "kernel-ready") {
+    fail(ErrorKind::kInvalidArgument, "a layout is for type kernel-ready: found type {}", options.type);
+  }
   MappedFiles files;
   const format::Gguf gguf = open_source(source, files);
   check_output(output, files, options.overwrite);
   files.check_not_truncated();
   ThreadPool pool(options.threads);
-  return target.write({gguf, files, output, target, options, pool});
+  return target.write({source, gguf, files, output, target, options, pool});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "src/engine/convert_targets.h"
 
 #include "src/engine/convert_gguf.h"
+#include "src/engine/convert_ready.h"
 #include "src/weights/codecs.h"
 
 namespace tern::engine {
@@ -12,6 +13,7 @@ constexpr ConvertTarget kTargets[] = {
     {"tq1_0", &weights::kTq1_0, 36, convert_to_gguf},
     {"tq2_0", &weights::kTq2_0, 37, convert_to_gguf},
     {"i2_s", &weights::kI2s, 40, convert_to_gguf},
+    {"kernel-ready", nullptr, 0, convert_to_kernel_ready},
 };
 
 std::string lower_case(std::string_view name) {

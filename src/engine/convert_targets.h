@@ -16,6 +16,7 @@ struct ConvertTarget;
 
 /// One conversion. What it refers to outlives it.
 struct Conversion {
+  const std::filesystem::path& path;  // of the source
   const format::Gguf& source;
   const MappedFiles& files;  // of the source
   const std::filesystem::path& output;

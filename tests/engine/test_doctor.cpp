@@ -2,10 +2,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iterator>
 
 #include "src/engine/self_test.h"
+#include "src/format/gguf.h"
+#include "src/weights/codec.h"
+#include "tern/convert.h"
 #include "tern/doctor.h"
 #include "tests/engine/model_file.h"
 
@@ -127,12 +131,14 @@ TEST_F(DoctorOfAMachine, FindsHugePagesThatAreOff) {
 
 // --- models -----------------------------------------------------------------------------------------------------
 
-std::vector<std::byte> bundled_model() {
-  std::ifstream in(fs::path(TERN_TEST_MODELS) / "tern-stories.gguf", std::ios::binary);
+std::vector<std::byte> read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(in), {}};
   const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
   return {data, data + bytes.size()};
 }
+
+std::vector<std::byte> bundled_model() { return read_file(fs::path(TERN_TEST_MODELS) / "tern-stories.gguf"); }
 
 TEST(DoctorOfAModel, FindsAFlippedBit) {
   std::vector<std::byte> bytes = bundled_model();
@@ -159,6 +165,52 @@ TEST(DoctorOfAModel, KnowsATrainedModelFromARandomOne) {
   EXPECT_EQ(find(trained, "text").health, Health::kGood) << find(trained, "text").text;
   const ModelFile random(TinyModelOptions{.architecture = "llama"});
   EXPECT_EQ(find(examine_model(random.path()), "text").health, Health::kRemark);
+}
+
+/// The codes of every I2_S tensor of a file as tools built for ARM would have laid them: element m of a block of 64 in
+/// byte m % 16, of a block of 128 in byte m % 32, the first elements in the high bits.
+std::vector<std::byte> with_blocks_of_64(std::vector<std::byte> file) {
+  constexpr std::uint32_t kI2s = 36;
+  const format::Gguf gguf = format::parse_gguf(file, "test", weights::tensor_size);
+  for (const format::TensorInfo& tensor : gguf.tensors) {
+    if (tensor.type != kI2s) continue;
+    std::byte* codes = file.data() + (tensor.data.data() - file.data());
+    for (std::size_t block = 0; block < tensor.n_elements / 4; block += 32) {
+      std::array<std::byte, 32> laid{};
+      for (std::size_t m = 0; m < 128; ++m) {
+        const std::byte code = codes[block + m % 32] >> (6 - 2 * (m / 32)) & std::byte{3};
+        laid[m / 64 * 16 + m % 16] |= code << (6 - 2 * (m % 64 / 16));
+      }
+      std::copy(laid.begin(), laid.end(), codes + block);
+    }
+  }
+  return file;
+}
+
+TEST(DoctorOfAModel, TellsTheTwoLayoutsOfI2sApart) {
+  const ModelFile tq2_0(bundled_model());
+  const fs::path path = fs::path(testing::TempDir()) / ("doctor-i2_s-" + std::to_string(getpid()));
+  ASSERT_TRUE(convert(tq2_0.path(), path, {.type = "I2_S", .overwrite = true}));
+  const std::vector<std::byte> bytes = read_file(path);
+  fs::remove(path);
+  const ModelFile x86(bytes);
+  EXPECT_EQ(find(examine_model(x86.path()), "I2_S layout").health, Health::kGood);
+
+  const ModelFile arm(with_blocks_of_64(bytes));
+  const Finding finding = find(examine_model(arm.path()), "I2_S layout");
+  EXPECT_EQ(finding.health, Health::kFault);
+  EXPECT_NE(finding.text.find("use --i2s-layout 64"), std::string::npos) << finding.text;
+  EXPECT_TRUE(all_good(examine_model(arm.path(), {.i2s_layout = I2sLayout::k64})));
+}
+
+TEST(DoctorOfAModel, KnowsTheTemplateThatConvertersGetWrong) {
+  const ModelFile model(
+      TinyModelOptions{.architecture = "bitnet-b1.58",
+                       .chat_template = "{{ 'Human: ' + messages[0]['content'] + 'BITNETAssistant: ' }}"});
+  const auto findings = examine_model(model.path());
+  EXPECT_TRUE(std::ranges::any_of(findings, [](const Finding& finding) {
+    return finding.topic == "note" && finding.text.find("template of BitNet b1.58 2B4T") != std::string::npos;
+  }));
 }
 
 TEST(DoctorOfAModel, SaysWhyAFileDoesNotOpen) {

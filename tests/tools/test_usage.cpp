@@ -8,14 +8,14 @@ TEST(Usage, HelpNamesEveryCommandAndStatus) {
   const Outcome outcome = run_tern({"--help"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.err, "");
-  for (const char* word :
-       {"run", "chat", "bench", "inspect", "tokenize", "logits", "perplexity", "Exit status", "130", "TERN_MODEL"}) {
+  for (const char* word : {"run", "chat", "bench", "embed", "inspect", "tokenize", "logits", "perplexity",
+                           "Exit status", "130", "TERN_MODEL"}) {
     EXPECT_NE(outcome.out.find(word), std::string::npos) << word;
   }
 }
 
 TEST(Usage, EveryCommandHasHelpWithExamples) {
-  for (const char* command : {"run", "chat", "bench", "inspect", "tokenize", "logits", "perplexity"}) {
+  for (const char* command : {"run", "chat", "bench", "embed", "inspect", "tokenize", "logits", "perplexity"}) {
     const Outcome outcome = run_tern({command, "--help"});
     EXPECT_EQ(outcome.status, 0) << command;
     EXPECT_NE(outcome.out.find(std::string("Examples:\n  tern ") + command), std::string::npos) << outcome.out;

@@ -101,7 +101,7 @@ TEST(KernelReady, IsMadeOfADirectoryToo) {
 }
 
 TEST(KernelReady, IsATypeToConvertTo) {
-  const ModelFile source({.architecture = "bitnet", .type = "I2_S"});
+  const ModelFile source(TinyModelOptions{.architecture = "bitnet", .type = "I2_S"});
   const std::filesystem::path beside = source.path().string() + ".tq2_0.gguf";  // scales in tensors of their own
   const std::filesystem::path ready = source.path().string() + ".ready.gguf";
   ASSERT_TRUE(convert(source.path(), beside, {.type = "tq2_0"}));
@@ -110,7 +110,9 @@ TEST(KernelReady, IsATypeToConvertTo) {
   EXPECT_EQ(summary->bytes, std::filesystem::file_size(ready));
   EXPECT_EQ(summary->n_converted, 14u);
   EXPECT_TRUE(std::ranges::any_of(summary->types, [](const auto& type) { return type.type == "packed rows64"; }));
-  if (kernels::usable_isa() >= kernels::Isa::kAvx2) EXPECT_EQ(hash_of(Model::open(ready)), hash_of(source.open()));
+  if (kernels::usable_isa() >= kernels::Isa::kAvx2) {
+    EXPECT_EQ(hash_of(Model::open(ready)), hash_of(source.open()));
+  }
   expect_error(ErrorKind::kInvalidArgument, "expected type keep, found q8_0", [&] {
     return convert(beside, ready, {.type = "kernel-ready", .embedding = "q8_0", .overwrite = true});
   });

@@ -30,6 +30,7 @@ inline std::size_t consume_safetensors(std::span<const std::byte> file) {
     model.tensor_index.clear();
     config.form = form;
     config.rotary_dim = 2;
+    config.gemma = !packed;
     try {
       huggingface::add_tensors(tensors, config, model);
     } catch (const Error&) {

@@ -8,14 +8,15 @@ TEST(Usage, HelpNamesEveryCommandAndStatus) {
   const Outcome outcome = run_tern({"--help"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.err, "");
-  for (const char* word : {"run", "chat", "bench", "inspect", "tokenize", "logits", "perplexity", "convert",
+  for (const char* word : {"run", "chat", "bench", "embed", "inspect", "tokenize", "logits", "perplexity", "convert",
                            "Exit status", "130", "TERN_MODEL"}) {
     EXPECT_NE(outcome.out.find(word), std::string::npos) << word;
   }
 }
 
 TEST(Usage, EveryCommandHasHelpWithExamples) {
-  for (const char* command : {"run", "chat", "bench", "inspect", "tokenize", "logits", "perplexity", "convert"}) {
+  for (const char* command :
+       {"run", "chat", "bench", "embed", "inspect", "tokenize", "logits", "perplexity", "convert"}) {
     const Outcome outcome = run_tern({command, "--help"});
     EXPECT_EQ(outcome.status, 0) << command;
     EXPECT_NE(outcome.out.find(std::string("Examples:\n  tern ") + command), std::string::npos) << outcome.out;

@@ -115,7 +115,7 @@ class EveryTernaryType : public Convert, public testing::WithParamInterface<cons
 
 TEST_P(EveryTernaryType, BecomesEveryOtherExactly) {
   const std::string type = GetParam();
-  const ModelFile file({.architecture = "llama", .type = type, .zeros = type != "Q1_0", .n_layers = 1});
+  const ModelFile file({.architecture = "bitnet", .type = type, .zeros = type != "Q1_0", .n_layers = 1});
   const Values expected = matrices_of(file.path());
   for (const char* target : {"keep", "tq1_0", "tq2_0", "i2_s"}) {
     SCOPED_TRACE(target);

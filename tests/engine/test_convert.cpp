@@ -86,11 +86,12 @@ void expect_near(const Values& found, const Values& expected, double bound) {
   for (const auto& [name, values] : expected) {
     const std::vector<float>& others = found.at(name);
     ASSERT_EQ(others.size(), values.size()) << name;
+    double worst = 0.0;  // how far a value is off, beyond what is allowed
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const double allowed = bound * std::fabs(static_cast<double>(values[i]));
-      ASSERT_LE(std::fabs(static_cast<double>(others[i]) - static_cast<double>(values[i])), allowed)
-          << name << " " << i;
+      const auto value = static_cast<double>(values[i]);
+      worst = std::max(worst, std::fabs(static_cast<double>(others[i]) - value) - bound * std::fabs(value));
     }
+    ASSERT_LE(worst, 0.0) << name;
   }
 }
 
@@ -351,7 +352,7 @@ TEST_F(Convert, NamesWhatItKnows) {
 }
 
 TEST_F(Convert, GivesTheSameBytesWithAnyNumberOfThreads) {
-  const ModelFile file({.type = "IQ2_BN", .one_scale = false, .vocab_rows = 9000});
+  const ModelFile file({.type = "IQ2_BN", .one_scale = false, .vocab_rows = 3000});
   std::vector<std::string> files;
   for (const unsigned threads : {1u, 3u}) {
     with({.type = "tq1_0", .embedding = "q6_k", .overwrite = true, .threads = threads}, file.path());

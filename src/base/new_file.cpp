@@ -49,8 +49,14 @@ void NewFile::write(std::span<const std::byte> bytes) {
   }
 }
 
+void NewFile::sync() {
+  while (::fsync(descriptor_) != 0) {
+    if (errno == EINVAL || errno == EROFS) return;  // a file system that has nothing to wait for
+    if (errno != EINTR) fail_to_write(errno);
+  }
+}
+
 void NewFile::commit() {
-  if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_to_write(errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_to_write(errno);
   ::close(std::exchange(descriptor_, -1));
 }

@@ -21,7 +21,9 @@ class NewFile {
   /// Sets the room aside, where the file system can, so that a full disk is known before the work is done.
   void reserve(std::uint64_t n_bytes);
   void write(std::span<const std::byte> bytes);
-  /// Puts the file in its place, in one step, when its bytes have reached the disk. Another file there is replaced.
+  /// Waits until what was written has reached the disk.
+  void sync();
+  /// Puts the file in its place in one step. Another file there is replaced.
   void commit();
 
  private:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/base/check.h"
+#include "src/base/half.h"
 #include "src/base/printable.h"
 #include "src/engine/convert_keys.h"
 #include "src/engine/convert_tensor.h"
@@ -101,7 +102,9 @@ class GgufConverter {
     require_whole_blocks(tensor, *type);
     ScaleTransfer& transfer = transfers_.emplace_back();
     if (takes_scale_over(codec)) transfer.factor = read_scale(tensor);
-    if (needs_scale_beside(tensor, codec)) transfer.separate = &separate_scales_.emplace_back(0.0f);
+    if (needs_scale_beside(tensor, codec, transfer.factor)) {
+      transfer.separate = &separate_scales_.emplace_back(0.0f);
+    }
     const SourceTensor source = source_of(tensor);
     add(tensor, *type, [=, this, &transfer](const format::PutBytes& put) {
       note_error(*source.info, put_ternary(source, *type, transfer, job_.pool, put));
@@ -179,12 +182,15 @@ class GgufConverter {
     }
     return scale;
   }
-  /// Whether the blocks of the new type would have to round a scale that can stand beside them.
-  [[nodiscard]] bool needs_scale_beside(const format::TensorInfo& tensor, const weights::TensorCodec& codec) const {
+  /// Whether the blocks of the new type would have to round a scale that can stand beside them.  factor: of NAME.scale
+  [[nodiscard]] bool needs_scale_beside(const format::TensorInfo& tensor, const weights::TensorCodec& codec,
+                                        float factor) const {
     if (!reads_scales_ || job_.target.codec->scale_elements == 0) return false;
-    if (codec.scale_elements == 0) return true;
-    return codec.scale_elements == weights::kScalePerRow &&
-           weights::plan_scales(file_, tensor, codec).kind == weights::ScaleKind::kTensor;
+    if (codec.scale_elements != 0 && codec.scale_elements != weights::kScalePerRow) return false;
+    if (tensor.convert) return true;  // it is known when the weights are
+    const weights::ScalePlan plan = weights::plan_scales(file_, tensor, codec);
+    const float scale = plan.scales[0] * factor;
+    return plan.kind == weights::ScaleKind::kTensor && f16_to_f32(f32_to_f16(scale)) != scale;
   }
 
   // --- keys ---------------------------------------------------------------------------------------------------

@@ -167,6 +167,7 @@ bool write_gguf(const std::filesystem::path& path, const Metadata& metadata, std
   } catch (const Stopped&) {
     return false;
   }
+  file.sync();  // a crash must not leave a file of the right name with holes
   file.commit();
   return true;
 }

@@ -86,11 +86,12 @@ void expect_near(const Values& found, const Values& expected, double bound) {
   for (const auto& [name, values] : expected) {
     const std::vector<float>& others = found.at(name);
     ASSERT_EQ(others.size(), values.size()) << name;
+    double worst = 0.0;  // how far a value is off, beyond what is allowed
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const double allowed = bound * std::fabs(static_cast<double>(values[i]));
-      ASSERT_LE(std::fabs(static_cast<double>(others[i]) - static_cast<double>(values[i])), allowed)
-          << name << " " << i;
+      const auto value = static_cast<double>(values[i]);
+      worst = std::max(worst, std::fabs(static_cast<double>(others[i]) - value) - bound * std::fabs(value));
     }
+    ASSERT_LE(worst, 0.0) << name;
   }
 }
 
@@ -115,7 +116,7 @@ class EveryTernaryType : public Convert, public testing::WithParamInterface<cons
 
 TEST_P(EveryTernaryType, BecomesEveryOtherExactly) {
   const std::string type = GetParam();
-  const ModelFile file({.architecture = "llama", .type = type, .zeros = type != "Q1_0", .n_layers = 1});
+  const ModelFile file({.architecture = "bitnet", .type = type, .zeros = type != "Q1_0", .n_layers = 1});
   const Values expected = matrices_of(file.path());
   for (const char* target : {"keep", "tq1_0", "tq2_0", "i2_s"}) {
     SCOPED_TRACE(target);
@@ -351,7 +352,7 @@ TEST_F(Convert, NamesWhatItKnows) {
 }
 
 TEST_F(Convert, GivesTheSameBytesWithAnyNumberOfThreads) {
-  const ModelFile file({.type = "IQ2_BN", .one_scale = false, .vocab_rows = 9000});
+  const ModelFile file({.type = "IQ2_BN", .one_scale = false, .vocab_rows = 3000});
   std::vector<std::string> files;
   for (const unsigned threads : {1u, 3u}) {
     with({.type = "tq1_0", .embedding = "q6_k", .overwrite = true, .threads = threads}, file.path());

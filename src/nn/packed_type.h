@@ -26,9 +26,9 @@
 ///
 ///     scales        f32 (1), f32 (rows), or f16 (n_col_blocks, rows); with the zeros a multiple of 64 bytes
 ///
-/// Codes are not looked at, which would cost a pass over the file at every start. Whatever they are, kernels stay within
-/// their memory: a byte selects from a table that has an entry for each of its values, and what it selects is a pattern
-/// of signs or a number in a sum of registers, which may wrap around; none is ever an address.
+/// Codes are not looked at, which would cost a pass over the file at every start. Whatever they are, kernels stay
+/// within their memory: a byte selects from a table that has an entry for each of its values, and what it selects is a
+/// pattern of signs or a number in a sum of registers, which may wrap around; none is ever an address.
 namespace tern::nn {
 
 /// How a ternary matrix is packed.

@@ -190,7 +190,7 @@ std::vector<std::byte> with_blocks_of_64(std::vector<std::byte> file) {
 TEST(DoctorOfAModel, TellsTheTwoLayoutsOfI2sApart) {
   const ModelFile tq2_0(bundled_model());
   const fs::path path = fs::path(testing::TempDir()) / ("doctor-i2_s-" + std::to_string(getpid()));
-  ASSERT_TRUE(convert(tq2_0.path(), path, {.type = "I2_S", .overwrite = true}));
+  ASSERT_TRUE(convert(tq2_0.path(), path, {.type = "i2_s", .overwrite = true}));
   const std::vector<std::byte> bytes = read_file(path);
   fs::remove(path);
   const ModelFile x86(bytes);

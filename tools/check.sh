@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and tests tern in every way that has to work.   tools/check.sh [STEP]...
-# Steps: dev, asan-ubsan, tsan, aarch64 (see CMakePresets.json), all of them by default; and scalar, clang.
+# Steps: dev, asan-ubsan, tsan, aarch64 (see CMakePresets.json), all of them by default; and scalar, asan-tools, clang.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,8 +18,10 @@ build() { # build PRESET [TARGET]...
 step_dev() { build dev && ctest --preset dev; }
 # The same tests where only plain C++ may run; the dev step compares whole texts of every instruction set.
 step_scalar() { build dev && TERN_ISA=scalar ctest --preset dev -LE slow; }
-# Clang here, GCC elsewhere: both compilers see everything, and no build is made twice.
+# Clang here, GCC elsewhere: both compilers see the library, and no build is made twice.
 step_asan-ubsan() { build asan-ubsan && ctest --preset asan-ubsan; }
+# The command's files take as long to build as all others together.
+step_asan-tools() { build asan-tools test_tools && ctest --preset asan-tools; }
 # Only what runs threads: everything else is slow under this sanitizer and has nothing to find.
 step_tsan() { build tsan test_base engine_test && ctest --preset tsan; }
 step_clang() { build clang && ctest --preset clang -LE slow; }
@@ -55,7 +57,7 @@ summary=()
 failed=0
 for step in "${steps[@]}"; do
   if ! declare -F "step_$step" >/dev/null; then
-    echo "check: unknown step $step; known: dev scalar asan-ubsan tsan aarch64 clang" >&2
+    echo "check: unknown step $step; known: dev scalar asan-ubsan asan-tools tsan aarch64 clang" >&2
     exit 2
   fi
   printf '\n=== %s ===\n' "$step"

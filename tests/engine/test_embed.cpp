@@ -25,8 +25,8 @@ const TinyModelOptions kGemma3{.architecture = "gemma3", .input_norms = true, .w
 std::vector<std::vector<Token>> many_texts() {
   std::vector<std::vector<Token>> texts;
   Token next = 3;
-  for (const std::size_t n : {7, 1, 30, 2, 330, 11, 257, 64, 5, 5, 100, 1, 1, 1, 1, 90, 3, 256, 2, 12}) {
-    std::vector<Token>& text = texts.emplace_back(n);
+  for (const int n : {7, 1, 30, 2, 330, 11, 257, 64, 5, 5, 100, 1, 1, 1, 1, 90, 3, 256, 2, 12}) {
+    std::vector<Token>& text = texts.emplace_back(static_cast<std::size_t>(n));
     for (Token& token : text) token = next = 3 + (next * 7 + 11) % 300;
   }
   return texts;

@@ -94,9 +94,8 @@ std::string describe(const std::string& output, const ConvertSummary& summary) {
 
 std::string describe(const PredictionDistance& distance) {
   return fmt::format(
-      "verified: KL {:.3g} nats per token, at most {:.3g}; logits differ by {:.3g} at most; same best token {:.2f} % "
-      "of "
-      "{}\n",
+      "verified: KL {:.3g} nats per token, at most {:.3g}; logits differ by {:.3g} at most; same best token "
+      "{:.2f} % of {}\n",
       distance.mean_nats(), distance.largest_nats, distance.largest_logit, 100.0 * distance.equal_share(),
       distance.tokens);
 }
@@ -180,7 +179,8 @@ Action declare_convert(CLI::App& app) {
   app.add_option("--i2s-layout", command->i2s_layout, "Block size of I2_S in the source: 64 if quantized on ARM")
       ->check(CLI::IsMember({"128", "64"}))
       ->capture_default_str();
-  app.add_option("--layout", command->options.layout, "Of kernel-ready: e5, rows64, tile16x4 or plain; this machine's")
+  app.add_option("--layout", command->options.layout,
+                 "Of kernel-ready: e5, rows64, tile16x4 or plain instead of this machine's")
       ->type_name("NAME");
   app.add_option("-t,--threads", command->options.threads, "Threads; 0 = physical cores")
       ->check(CLI::Range(0u, 1024u))

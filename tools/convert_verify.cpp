@@ -22,8 +22,7 @@ constexpr const char* kText =
     "def mean(values):\n    return sum(values) / len(values)\n\n"
     "On the island a bus was waiting. It went up through the pines, past the old quarry, and whoever wanted to get off "
     "pulled the cord. Nobody spoke much. In the evening, when the lamps along the quay were lit, they took the last "
-    "boat "
-    "home, tired, salty and content.\n";
+    "boat home, tired, salty and content.\n";
 
 std::vector<Token> tokens_of(const Model& model, const std::string& text) {
   std::vector<Token> tokens = model.tokenizer().encode(text.empty() ? kText : text, {.add_special = true});
@@ -32,7 +31,7 @@ std::vector<Token> tokens_of(const Model& model, const std::string& text) {
   return tokens;
 }
 
-/// What a model says of every token. Its heads' weights are the file's: those are compared.
+/// What a model says of every token, with the head that it was opened with.
 struct Predictions {
   std::vector<Token> tokens;
   std::vector<std::vector<float>> logits;  // (tokens, vocab_size)

@@ -35,8 +35,8 @@ file appears only when complete.
 
 Vectors have length 1 unless --no-normalize is given, so that the dot product of two
 is the cosine of their angle, which --similarity prints. They depend on the text, the
-model, --pooling and --kv alone: not on kernels, threads or the texts beside it. A text that
-is empty of tokens or longer than the context ends the run; --truncate cuts the latter.
+model, --pooling and --kv alone: not on kernels, threads or the texts beside it. A text
+without tokens, or longer than the context, ends the run; --truncate cuts long ones.
 Some models want an instruction before a text; their makers say which.
 )";
 

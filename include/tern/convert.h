@@ -65,7 +65,8 @@ struct ConvertSummary {
 ///           is there already or is the source itself, a head of its own asked of a model that has none), kIo,
 ///           kBadFile (values or codes that make no sense)
 /// Exact     the same bytes whatever the number of threads
-/// Memory    a few pieces of rows at a time; of a directory, one layer of packed weights
+/// Memory    a few pieces of rows at a time; of a directory, one layer of packed weights; of kernel-ready files, one
+///           tensor and the int8 head
 /// The file  appears when it is complete, and nothing is left otherwise
 [[nodiscard]] std::optional<ConvertSummary> convert(const std::filesystem::path& source,
                                                     const std::filesystem::path& output,

@@ -1,7 +1,7 @@
 /// Gemma 3, its text half, with ternary layers (BitNet-embedding-270M): a decoder with norms before and after attention
 /// and feed-forward, GEGLU, an embedding scaled by sqrt(dim), and layers of which most see a window of the text only,
-/// with a RoPE of their own. GGUF stores the weights of its norms as 1 + w, ready to multiply. Source    Gemma Team
-/// 2025, arXiv:2503.19786, section 2
+/// with a RoPE of their own. GGUF stores the weights of its norms as 1 + w, ready to multiply.
+/// Source    Gemma Team 2025, arXiv:2503.19786, section 2
 #include <fmt/core.h>
 
 #include <cmath>

@@ -1,6 +1,6 @@
 /// MiniCPM with ternary layers (BitCPM4): the graph of llama.cpp with three scales, of the embedding, of what each
-/// branch adds to the residual stream, and of the final hidden state. Source    Hu et al. 2024, arXiv:2404.06395,
-/// section 3
+/// branch adds to the residual stream, and of the final hidden state.
+/// Source    Hu et al. 2024, arXiv:2404.06395, section 3
 #include "src/architectures/builders.h"
 #include "src/architectures/llama.h"
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 namespace tern {
 
@@ -30,6 +31,11 @@ class WordHash {
   void add(std::uint64_t word) noexcept {
     hash_ = (hash_ ^ word) * 1099511628211u;
     hash_ ^= hash_ >> 32;  // the product alone would never carry a high bit down
+  }
+  /// With its length, so that texts in a row can not be taken for others.
+  void add_text(std::string_view text) noexcept {
+    add(std::uint64_t{text.size()});
+    add(std::as_bytes(std::span(text)));
   }
   [[nodiscard]] std::uint64_t value() const noexcept { return hash_; }
 

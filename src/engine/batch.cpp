@@ -13,7 +13,6 @@
 #include "src/engine/answer.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/runner.h"
-#include "tern/bench_model.h"
 
 namespace tern {
 namespace engine {
@@ -76,8 +75,7 @@ class BatchImpl {
     if (parallel_ > kMaxParallel) {
       fail(ErrorKind::kInvalidArgument, "{} texts at a time: expected at most {}", parallel_, kMaxParallel);
     }
-    const std::uint64_t bytes =
-        options.memory_bytes == 0 ? describe_machine().available_bytes / 2 : options.memory_bytes;
+    const std::uint64_t bytes = kv_memory(options.memory_bytes);
     page_bytes_ = new_text().state.kv.page_bytes();
     max_pages_ = static_cast<std::size_t>(bytes / page_bytes_);
     if (max_pages_ == 0) {

@@ -129,9 +129,7 @@ class GgufConverter {
   }
 
   [[nodiscard]] const weights::TensorCodec& source_codec(const format::TensorInfo& tensor) const {
-    const weights::TensorCodec& codec = *weights::find_codec(tensor.type);  // parsing refused unknown types
-    const bool i2s_64 = &codec == &weights::kI2s && !tensor.convert && job_.options.i2s_layout == I2sLayout::k64;
-    return i2s_64 ? weights::i2s_64_codec() : codec;
+    return weights::codec_of(tensor, job_.options.i2s_layout == I2sLayout::k64);
   }
   [[nodiscard]] SourceTensor source_of(const format::TensorInfo& tensor) const {
     return {&tensor, &source_codec(tensor), &file_, &job_.files};
@@ -211,12 +209,7 @@ class GgufConverter {
   void count_types() {
     for (const format::NewTensor& tensor : tensors_) {
       const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
-      auto found = std::ranges::find(summary_.types, codec.name, &ConvertedType::type);
-      if (found == summary_.types.end()) {
-        found = summary_.types.insert(found, {.type = std::string(codec.name), .n_tensors = 0, .bytes = 0});
-      }
-      found->n_tensors += 1;
-      found->bytes += tensor.bytes;
+      count_tensor(codec.name, tensor.bytes, summary_);
       const format::TensorInfo* before = job_.source.find(tensor.name);
       const bool same = before == nullptr || (before->type == tensor.type && !before->convert);
       summary_.n_converted += same ? 0 : 1;

@@ -28,11 +28,7 @@ std::string type_name(std::uint32_t type) {
 }
 
 void count(const format::TensorInfo& tensor, ConvertSummary& summary) {
-  const std::string name = type_name(tensor.type);
-  auto type = std::ranges::find(summary.types, name, &ConvertedType::type);
-  if (type == summary.types.end()) type = summary.types.insert(summary.types.end(), {.type = name});
-  ++type->n_tensors;
-  type->bytes += tensor.data.size();
+  count_tensor(type_name(tensor.type), tensor.data.size(), summary);
   if (nn::find_packed_type(tensor.type)) ++summary.n_converted;
 }
 

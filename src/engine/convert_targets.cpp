@@ -1,5 +1,7 @@
 #include "src/engine/convert_targets.h"
 
+#include <algorithm>
+
 #include "src/engine/convert_gguf.h"
 #include "src/engine/convert_ready.h"
 #include "src/weights/codecs.h"
@@ -25,6 +27,13 @@ std::string lower_case(std::string_view name) {
 }  // namespace
 
 std::span<const ConvertTarget> convert_targets() noexcept { return kTargets; }
+
+void count_tensor(std::string_view type, std::uint64_t bytes, ConvertSummary& summary) {
+  auto found = std::ranges::find(summary.types, type, &ConvertedType::type);
+  if (found == summary.types.end()) found = summary.types.insert(found, {.type = std::string(type)});
+  ++found->n_tensors;
+  found->bytes += bytes;
+}
 
 const weights::TensorCodec* find_float_type(std::string_view name) {
   for (const weights::TensorCodec* codec : weights::all_codecs()) {

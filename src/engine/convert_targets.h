@@ -36,6 +36,9 @@ struct ConvertTarget {
 
 [[nodiscard]] std::span<const ConvertTarget> convert_targets() noexcept;
 
+/// Adds a tensor to those of its type.
+void count_tensor(std::string_view type, std::uint64_t bytes, ConvertSummary& summary);
+
 /// The float type of this name in lower case, if tern writes it; nullptr otherwise.
 [[nodiscard]] const weights::TensorCodec* find_float_type(std::string_view name);
 

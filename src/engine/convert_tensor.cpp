@@ -7,6 +7,7 @@
 
 #include "src/base/check.h"
 #include "src/base/half.h"
+#include "src/base/keep_least.h"
 #include "src/base/printable.h"
 #include "src/weights/ternary_matrix.h"
 
@@ -38,10 +39,7 @@ std::size_t put_rows(const SourceTensor& source, std::size_t row_bytes, ThreadPo
     const std::size_t n_rows = std::min(together, rows - row);
     std::atomic<std::size_t> bad_row{kNoRow};
     pool.parallel_for(n_rows, unit, [&](std::size_t begin, std::size_t end, unsigned) {
-      const std::size_t bad = make(row + begin, row + end, piece.data() + begin * row_bytes);
-      for (std::size_t first = bad_row; bad < first;) {
-        if (bad_row.compare_exchange_weak(first, bad)) break;
-      }
+      keep_least(bad_row, make(row + begin, row + end, piece.data() + begin * row_bytes));
     });
     if (bad_row != kNoRow) return bad_row;
     put(std::span(piece).first(n_rows * row_bytes));
@@ -184,9 +182,8 @@ std::size_t encode_rows(const SourceTensor& source, const weights::TensorCodec& 
 }  // namespace
 
 void put_copy(const SourceTensor& source, const format::PutBytes& put) {
-  std::vector<std::byte> converted;
-  std::span<const std::byte> bytes = source.info->data;
-  if (source.info->convert) bytes = converted = source.info->convert(*source.info);
+  const format::OwnForm own_form(*source.info);
+  const std::span<const std::byte> bytes = own_form.tensor.data;
   for (std::size_t begin = 0; begin < bytes.size(); begin += kPieceBytes) {
     const auto piece = bytes.subspan(begin, std::min(kPieceBytes, bytes.size() - begin));
     put(piece);
@@ -207,14 +204,10 @@ void put_floats(const SourceTensor& source, const weights::TensorCodec& type, Th
 
 double put_ternary(const SourceTensor& source, const weights::TensorCodec& type, const ScaleTransfer& transfer,
                    ThreadPool& pool, const format::PutBytes& put) {
+  const format::OwnForm own_form(*source.info);
+  if (source.info->convert) source.files->release(source.info->data);
   SourceTensor plain = source;
-  format::TensorInfo info = *source.info;
-  std::vector<std::byte> converted;
-  if (info.convert) {
-    info.data = converted = info.convert(info);
-    source.files->release(source.info->data);
-    plain.info = &info;
-  }
+  plain.info = &own_form.tensor;
   const Scales scales(plain, type, transfer);
   const std::size_t bad_row =
       put_rows(plain, type.row_bytes(plain.cols()), pool, put, [&](std::size_t begin, std::size_t end, std::byte* to) {

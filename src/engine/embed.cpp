@@ -8,7 +8,6 @@
 #include "src/base/check.h"
 #include "src/engine/loaded_model.h"
 #include "src/engine/runner.h"
-#include "tern/bench_model.h"
 
 namespace tern {
 namespace engine {
@@ -17,17 +16,13 @@ namespace {
 constexpr std::size_t kBatch = 256;    // tokens of a pass
 constexpr std::size_t kMaxTexts = 32;  // in progress: each takes a page of the KV cache at least
 
-/// A key's number for a pooling, as GGUF counts them: 0 none, 1 mean, 2 CLS, 3 last, 4 rank.
 Pooling read_pooling(const LoadedModel& model) {
   if (model.has_input_norms()) return Pooling::kLast;
-  constexpr std::uint64_t kMost = 255;
-  const format::Metadata& metadata = model.gguf.metadata;
-  const std::string key = std::string(metadata.string("general.architecture").value_or("")) + ".pooling_type";
-  const std::uint64_t type = metadata.integer(key, kMost).value_or(0);
+  const std::uint64_t type = model.pooling_type();
   if (type == 0 || type == 3) return Pooling::kLast;
   if (type == 1) return Pooling::kMean;
   fail(ErrorKind::kUnsupported, "{}: key {}: expected 1 (mean) or 3 (last), found {}; name a pooling to override it",
-       metadata.source(), key, type);
+       model.gguf.metadata.source(), model.pooling_key(), type);
 }
 
 double dot(std::span<const double> a, std::span<const double> b) {
@@ -57,10 +52,8 @@ class EmbedderImpl {
         context_(options.context == 0 ? config_.context_length : options.context),
         pooling_(options.pooling ? *options.pooling : read_pooling(loaded_)),
         runner_(loaded_, options.threads, kBatch) {
-    const std::uint64_t bytes =
-        options.memory_bytes == 0 ? describe_machine().available_bytes / 2 : options.memory_bytes;
     page_bytes_ = new_text()->state.kv.page_bytes();
-    max_pages_ = static_cast<std::size_t>(bytes / page_bytes_);
+    max_pages_ = static_cast<std::size_t>(kv_memory(options.memory_bytes) / page_bytes_);
   }
 
   [[nodiscard]] std::vector<Token> encode(std::string_view text) const {

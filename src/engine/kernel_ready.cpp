@@ -10,11 +10,6 @@
 namespace tern::engine {
 namespace {
 
-void add_text(WordHash& hash, std::string_view text) {
-  hash.add(std::uint64_t{text.size()});
-  hash.add(std::as_bytes(std::span(text)));
-}
-
 void add_value(WordHash& hash, const format::Value& value) {
   struct {
     WordHash& hash;
@@ -22,7 +17,7 @@ void add_value(WordHash& hash, const format::Value& value) {
     void operator()(std::int64_t number) const { hash.add(static_cast<std::uint64_t>(number)); }
     void operator()(double number) const { hash.add(std::bit_cast<std::uint64_t>(number)); }
     void operator()(bool flag) const { hash.add(std::uint64_t{flag}); }
-    void operator()(std::string_view text) const { add_text(hash, text); }
+    void operator()(std::string_view text) const { hash.add_text(text); }
     void operator()(const format::NumberArray& numbers) const {
       hash.add(static_cast<std::uint64_t>(numbers.element));
       hash.add(std::uint64_t{numbers.count});
@@ -30,7 +25,7 @@ void add_value(WordHash& hash, const format::Value& value) {
     }
     void operator()(const format::StringArray& strings) const {
       hash.add(std::uint64_t{strings.size()});
-      for (const std::string_view text : strings) add_text(hash, text);
+      for (const std::string_view text : strings) hash.add_text(text);
     }
   } add{hash};
   hash.add(std::uint64_t{value.index()});
@@ -103,13 +98,13 @@ void refuse_own_types(const format::Gguf& gguf) {
 
 DirectoryHash::DirectoryHash(const format::Metadata& metadata) {
   for (const auto& [key, value] : metadata.entries()) {
-    add_text(hash_, key);
+    hash_.add_text(key);
     add_value(hash_, value);
   }
 }
 
 void DirectoryHash::add(const format::TensorInfo& tensor, std::uint64_t n_bytes, std::uint64_t offset) {
-  add_text(hash_, tensor.name);
+  hash_.add_text(tensor.name);
   hash_.add(std::uint64_t{tensor.type});
   hash_.add(std::uint64_t{tensor.n_dims});
   for (const std::uint64_t dim : tensor.dims) hash_.add(dim);

@@ -41,8 +41,8 @@ struct KernelReady {
 /// Takes it out of a parsed file, which is then as the source's would be but for the packed types. Nothing: the file is
 /// another one.
 ///
-/// Errors    Error(kBadFile): contradictory, or keys or directory are not what was written; Error(kUnsupported):
-/// version
+/// Errors    Error(kBadFile): contradictory, or keys or directory are not what was written
+///           Error(kUnsupported): version
 [[nodiscard]] std::optional<KernelReady> take_kernel_ready(format::Gguf& gguf);
 
 /// A checksum of keys and directory, whatever bytes they are written with.

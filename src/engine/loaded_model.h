@@ -37,6 +37,10 @@ struct LoadedModel {
 
   /// Whether every projection has a norm of its own, as in the BitNet-embedding models.
   [[nodiscard]] bool has_input_norms() const { return gguf.find("blk.0.attn_q_norm_in.weight") != nullptr; }
+  /// "qwen3.pooling_type"
+  [[nodiscard]] std::string pooling_key() const;
+  /// That key as GGUF counts poolings: 0 none, 1 mean, 2 CLS, 3 last, 4 rank; 0 without the key.
+  [[nodiscard]] std::uint64_t pooling_type() const;
   /// Whether texts become vectors and nothing else: no output head was trained.
   [[nodiscard]] bool is_embedding_only() const;
 };

@@ -45,11 +45,6 @@ class Descriptor {
 
 // --- which copy -------------------------------------------------------------------------------------------------
 
-void add_text(WordHash& hash, std::string_view text) {
-  hash.add(std::uint64_t{text.size()});
-  hash.add(std::as_bytes(std::span(text)));
-}
-
 void add_bytes(WordHash& hash, const Descriptor& file, ::off_t offset) {
   std::array<std::byte, kSampleBytes> bytes;
   const ::ssize_t n = ::pread(file.number(), bytes.data(), bytes.size(), offset);
@@ -63,7 +58,7 @@ void add_file(WordHash& hash, const fs::path& path) {
   if (file.number() < 0 || ::fstat(file.number(), &status) != 0) {
     fail(ErrorKind::kIo, "{}: can not be read", path.string());
   }
-  add_text(hash, path.filename().string());
+  hash.add_text(path.filename().string());
   for (const auto number :
        {static_cast<std::uint64_t>(status.st_size), static_cast<std::uint64_t>(status.st_ino),
         static_cast<std::uint64_t>(status.st_dev), static_cast<std::uint64_t>(status.st_mtim.tv_sec),
@@ -90,8 +85,8 @@ std::vector<fs::path> files_of(const fs::path& path) {
 std::string name_of_copy(const fs::path& path, const OpenOptions& options) {
   WordHash hash;
   for (const fs::path& file : files_of(path)) add_file(hash, file);
-  add_text(hash, engine::choose_kernels(options.kernel, options.threads).layout().name);
-  add_text(hash, TERN_VERSION);
+  hash.add_text(engine::choose_kernels(options.kernel, options.threads).layout().name);
+  hash.add_text(TERN_VERSION);
   hash.add(static_cast<std::uint64_t>(options.head));
   hash.add(static_cast<std::uint64_t>(options.i2s_layout));
   return fmt::format("{:016x}{}", hash.value(), kCopySuffix);

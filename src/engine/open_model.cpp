@@ -42,11 +42,17 @@ LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& o
   }
 }
 
+std::string LoadedModel::pooling_key() const {
+  return std::string(gguf.metadata.string("general.architecture").value_or("")) + ".pooling_type";
+}
+
+std::uint64_t LoadedModel::pooling_type() const {
+  constexpr std::uint64_t kMost = 255;
+  return gguf.metadata.integer(pooling_key(), kMost).value_or(0);
+}
+
 bool LoadedModel::is_embedding_only() const {
-  if (gguf.find("output.weight") != nullptr) return false;
-  const format::Metadata& metadata = gguf.metadata;
-  const std::string key = std::string(metadata.string("general.architecture").value_or("")) + ".pooling_type";
-  return has_input_norms() || (metadata.contains(key) && metadata.integer(key, 255) != 0);
+  return gguf.find("output.weight") == nullptr && (has_input_norms() || pooling_type() != 0);
 }
 
 void LoadedModel::load(const OpenOptions& options) {

@@ -4,6 +4,7 @@
 
 #include "src/base/check.h"
 #include "src/nn/linear.h"
+#include "tern/bench_model.h"
 
 namespace tern::engine {
 
@@ -42,6 +43,10 @@ std::span<const float> Runner::logits(nn::MatrixView hidden) {
   const nn::Projection head[] = {{&model_.architecture->head(), {logits_.data(), hidden.rows, vocab_size}}};
   nn::project(compute(), hidden, head);
   return logits_;
+}
+
+std::uint64_t kv_memory(std::uint64_t asked_for) {
+  return asked_for == 0 ? describe_machine().available_bytes / 2 : asked_for;
 }
 
 }  // namespace tern::engine

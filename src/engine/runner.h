@@ -67,4 +67,7 @@ class Runner {
   std::vector<float> logits_;           // of the last call
 };
 
+/// Bytes that the KV caches of several texts may take: as asked for, or with 0 half of what the machine has left.
+[[nodiscard]] std::uint64_t kv_memory(std::uint64_t asked_for);
+
 }  // namespace tern::engine

@@ -108,6 +108,18 @@ struct TensorInfo {
   [[nodiscard]] std::uint64_t rows() const noexcept { return dims[1]; }
 };
 
+/// A tensor in the form that its type says.
+struct OwnForm {
+  TensorInfo tensor;
+  std::vector<std::byte> converted;
+
+  explicit OwnForm(const TensorInfo& stored) : tensor(stored) {
+    if (tensor.convert) tensor.data = converted = tensor.convert(stored);
+  }
+  OwnForm(const OwnForm&) = delete;
+  OwnForm& operator=(const OwnForm&) = delete;
+};
+
 /// Another type that files give the same number.
 struct OtherType {
   std::uint32_t type = 0;  // that find_codec() knows it by

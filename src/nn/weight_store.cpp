@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "src/base/check.h"
+#include "src/base/keep_least.h"
 #include "src/base/printable.h"
 
 namespace tern::nn {
@@ -31,24 +32,6 @@ std::size_t largest_packed_bytes(const kernels::TernaryLayout& layout, const wei
   const std::size_t whole = weights::packed_bytes(layout, rows, cols);
   const std::size_t block_cols = codec.scale_cols(cols);
   return std::max(whole, cols / block_cols * weights::packed_bytes(layout, rows, block_cols));
-}
-
-/// A tensor in the form that its type says.
-struct OwnForm {
-  format::TensorInfo tensor;
-  std::vector<std::byte> converted;
-
-  explicit OwnForm(const format::TensorInfo& stored) : tensor(stored) {
-    if (tensor.convert) tensor.data = converted = tensor.convert(stored);
-  }
-  OwnForm(const OwnForm&) = delete;
-  OwnForm& operator=(const OwnForm&) = delete;
-};
-
-void keep_least(std::atomic<std::size_t>& least, std::size_t value) {
-  for (std::size_t known = least; value < known;) {
-    if (least.compare_exchange_weak(known, value)) break;
-  }
 }
 
 /// Weights with a scale of 1 have theirs in NAME.scale: taken as their own, a product is rounded once, as in other
@@ -81,15 +64,11 @@ const format::TensorInfo& WeightStore::require(const std::string& name, std::siz
 }
 
 const weights::TensorCodec& WeightStore::codec_of(const format::TensorInfo& tensor) const {
-  const weights::TensorCodec* found = weights::find_codec(tensor.type);
-  if (found == nullptr) {  // parsing refused unknown types
+  if (is_own_type(tensor.type)) {  // parsing refused unknown types
     fail(ErrorKind::kBadFile, "{}: tensor {}: expected a type that can be read as floats, found packed weights",
          gguf_.metadata.source(), printable(tensor.name));
   }
-  const weights::TensorCodec& codec = *found;
-  const bool i2s = codec.gguf_type == weights::i2s_64_codec().gguf_type && !tensor.convert;
-  const bool i2s_64 = i2s && i2s_layout_ == I2sLayout::k64;
-  return i2s_64 ? weights::i2s_64_codec() : codec;
+  return weights::codec_of(tensor, i2s_layout_ == I2sLayout::k64);
 }
 
 const Linear* WeightStore::linear(const std::string& name, std::size_t rows, std::size_t cols) {
@@ -240,7 +219,7 @@ void WeightStore::check_rows(const Pending& p) const {
 
 PackedType WeightStore::plan(const Linear& linear, const kernels::TernaryLayout& layout) const {
   const Pending& p = pending_of(linear);
-  const OwnForm own_form(*p.tensor);
+  const format::OwnForm own_form(*p.tensor);
   const weights::ScalePlan plan = weights::plan_scales(gguf_.metadata.source(), own_form.tensor, *p.codec);
   files_.release(p.tensor->data);
   return {&layout, plan.kind, plan.kind == weights::ScaleKind::kBlock ? plan.block_cols : 0};
@@ -249,7 +228,7 @@ PackedType WeightStore::plan(const Linear& linear, const kernels::TernaryLayout&
 WeightStore::Packed WeightStore::pack(const Linear& linear, const kernels::TernaryLayout& layout,
                                       ThreadPool& pool) const {
   const Pending& p = pending_of(linear);
-  const OwnForm own_form(*p.tensor);
+  const format::OwnForm own_form(*p.tensor);
   weights::ScalePlan plan = weights::plan_scales(gguf_.metadata.source(), own_form.tensor, *p.codec);
   Packed packed;
   packed.memory = AlignedBuffer<std::uint8_t>(weights::packed_bytes(layout, linear.rows, linear.cols, plan));
@@ -281,7 +260,7 @@ void WeightStore::read(const Pending& p, const kernels::TernaryLayout& layout, s
     if (checks_embeddings_) check_rows(p);
     return files_.release(p.tensor->data);
   }
-  const OwnForm own_form(*p.tensor);
+  const format::OwnForm own_form(*p.tensor);
   weights::ScalePlan plan = weights::plan_scales(source, own_form.tensor, *p.codec);
   weights::TernaryMatrix matrix =
       weights::make_ternary_matrix(layout, p.linear->rows, p.linear->cols, std::move(plan), memory);

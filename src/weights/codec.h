@@ -75,5 +75,8 @@ struct TensorCodec {
 [[nodiscard]] format::TensorSize tensor_size(std::uint32_t type, std::uint64_t cols, std::uint64_t n_elements);
 /// The I2_S reader for files whose codes lie in blocks of 64 (see I2sLayout::k64).
 [[nodiscard]] const TensorCodec& i2s_64_codec() noexcept;
+/// The codec of a tensor whose type is known. i2s_64: I2_S codes of the file lie in blocks of 64;
+/// those that are converted never do.
+[[nodiscard]] const TensorCodec& codec_of(const format::TensorInfo& tensor, bool i2s_64) noexcept;
 
 }  // namespace tern::weights

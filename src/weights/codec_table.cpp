@@ -114,4 +114,9 @@ format::TensorSize tensor_size(std::uint32_t type, std::uint64_t cols, std::uint
 
 const TensorCodec& i2s_64_codec() noexcept { return kI2s64; }
 
+const TensorCodec& codec_of(const format::TensorInfo& tensor, bool i2s_64) noexcept {
+  const TensorCodec& codec = *find_codec(tensor.type);
+  return i2s_64 && &codec == &kI2s && !tensor.convert ? kI2s64 : codec;
+}
+
 }  // namespace tern::weights

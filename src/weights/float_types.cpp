@@ -26,22 +26,16 @@ bool encode_f32(const float* values, std::size_t cols, std::byte* row) {
   return true;
 }
 
-bool encode_f16(const float* values, std::size_t cols, std::byte* row) {
-  bool fits = true;
-  for (std::size_t c = 0; c < cols; ++c) {
-    const std::uint16_t half = f32_to_f16(values[c]);
-    fits = fits && (half & 0x7fffu) < 0x7c00u;  // no infinity
-    format::store(row + 2 * c, half);
-  }
-  return fits;
-}
+constexpr std::uint16_t kF16Infinity = 0x7c00;
+constexpr std::uint16_t kBf16Infinity = 0x7f80;
 
-bool encode_bf16(const float* values, std::size_t cols, std::byte* row) {
+template <std::uint16_t (*kNarrow)(float), std::uint16_t kInfinity>
+bool encode_16_bits(const float* values, std::size_t cols, std::byte* row) {
   bool fits = true;
   for (std::size_t c = 0; c < cols; ++c) {
-    const std::uint16_t upper = f32_to_bf16(values[c]);
-    fits = fits && (upper & 0x7fffu) < 0x7f80u;
-    format::store(row + 2 * c, upper);
+    const std::uint16_t narrow = kNarrow(values[c]);
+    fits = fits && (narrow & 0x7fffU) < kInfinity;
+    format::store(row + 2 * c, narrow);
   }
   return fits;
 }
@@ -59,12 +53,12 @@ constexpr TensorCodec kF16{.name = "F16",
                            .block_elements = 1,
                            .block_bytes = 2,
                            .decode_row = decode_f16,
-                           .encode_row = encode_f16};
+                           .encode_row = encode_16_bits<f32_to_f16, kF16Infinity>};
 constexpr TensorCodec kBf16{.name = "BF16",
                             .gguf_type = 30,
                             .block_elements = 1,
                             .block_bytes = 2,
                             .decode_row = decode_bf16,
-                            .encode_row = encode_bf16};
+                            .encode_row = encode_16_bits<f32_to_bf16, kBf16Infinity>};
 
 }  // namespace tern::weights

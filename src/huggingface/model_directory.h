@@ -9,11 +9,10 @@
 namespace tern::huggingface {
 
 /// Reads a directory of config.json, tokenizer files and safetensors. Texts and tensors of the result lie in `files`
-/// and in its own arena. No weights are read.
+/// and in its own arena. Of the weights, a few rows are read at most.
 ///
-/// Errors    Error(kIo): a file that is missing or unreadable; Error(kBadFile); Error(kUnsupported). The message names
-/// the
-///           file, the key or tensor, what was expected and what was found.
+/// Errors    Error(kIo): a file that is missing or unreadable; Error(kBadFile); Error(kUnsupported). The message
+///           names the file, the key or tensor, what was expected and what was found.
 [[nodiscard]] format::Gguf open_directory(const std::filesystem::path& path, MappedFiles& files);
 
 /// The same without tensors.

@@ -211,7 +211,7 @@ class TensorTranslator {
   }
 
   void make_ternary(const StoredTensor& stored, format::TensorInfo& tensor) {
-    TernarySource source{form_, stored.dtype, 1.0f, rotary_dim(stored.name), source_};
+    TernarySource source{form_, stored.dtype, 1.0f, rotary_dim(stored.name), 0, source_};
     if (stored.shape.size() != 2) {
       refuse(stored, ErrorKind::kBadFile, "expected 2 dimensions, found {}", stored.shape.size());
     }
@@ -224,6 +224,7 @@ class TensorTranslator {
       tensor.stored_as = stored.dtype == Dtype::kF32   ? "ternary F32"
                          : stored.dtype == Dtype::kF16 ? "ternary F16"
                                                        : "ternary BF16";
+      if (form_ == TernaryForm::kExact) source.group = find_group(tensor, stored.dtype);
     } else {
       refuse(stored, ErrorKind::kUnsupported, "expected dtype {}, as config.json says, found {}",
              form_ == TernaryForm::kPacked ? "U8" : "F32, F16 or BF16", to_string(stored.dtype));
@@ -233,7 +234,7 @@ class TensorTranslator {
              tensor.n_elements);
     }
     if (source.rotary_dim != 0) check_heads(stored, tensor, source.rotary_dim);
-    tensor.type = converted_type();
+    tensor.type = converted_type(source.group);
     tensor.convert = std::move(source);
   }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -19,9 +20,10 @@
 //             Beside it NAME_scale, one number.
 //   masters   F32, F16 or BF16 (rows, cols). W = clamp(round(M * s), -1, 1) / s with s = 1 / max(mean |M|, 1e-5).
 //             Source: BitNet b1.58, arXiv:2402.17764, section 2
-//   exact     the same dtypes; every element is 0, +v or -v
+//   exact     the same dtypes; every element is 0, +v or -v, with one v for the tensor or one for each group of columns
 //
-//   I2_S      src/weights/i2_s.cpp: codes, then the scale in f32
+//   I2_S      src/weights/i2_s.cpp: codes, then the scale in f32. Groups become Q2_0, PQ2_0 or TQ2_0, whose blocks of
+//             64, 128 or 256 hold a scale in f16
 //
 // A head's rows of q and k: the rotation pairs row i with row i + n / 2 here, and row 2i with row 2i + 1 in GGUF's
 // architecture llama, so that row 2i + j there is row i + j * n / 2 here.
@@ -29,6 +31,20 @@ namespace tern::huggingface {
 namespace {
 
 constexpr float kLeastMean = 1e-5f;  // of the masters' magnitudes, as in training
+
+/// The columns that may share a scale, and the type that has one for so many.
+struct GroupType {
+  std::size_t cols;
+  const weights::TensorCodec* codec;
+};
+constexpr GroupType kGroupTypes[] = {{256, &weights::kTq2_0}, {128, &weights::kPq2_0}, {64, &weights::kQ2_0}};
+
+const weights::TensorCodec& group_codec(std::size_t group) noexcept {
+  for (const GroupType& type : kGroupTypes) {
+    if (type.cols == group) return *type.codec;
+  }
+  return weights::kI2s;
+}
 
 /// Writes codes, row after row, as I2_S blocks of 128.
 class I2sWriter {
@@ -81,6 +97,31 @@ float rounded_to(Dtype dtype, float value) {
   return value;
 }
 
+/// The one magnitude of values that are not 0; 0 if there is none. Nothing if there are several.
+std::optional<float> only_magnitude(std::span<const float> values) {
+  float magnitude = 0.0f;
+  for (const float value : values) {
+    if (value == 0.0f || std::fabs(value) == magnitude) continue;
+    if (magnitude != 0.0f) return std::nullopt;
+    magnitude = std::fabs(value);
+  }
+  return magnitude;
+}
+
+/// Whether each `cols` of a row have one magnitude.
+bool has_groups(std::span<const float> row, std::size_t cols) {
+  if (row.size() % cols != 0) return false;
+  for (std::size_t at = 0; at < row.size(); at += cols) {
+    if (!only_magnitude(row.subspan(at, cols))) return false;
+  }
+  return true;
+}
+
+/// The code of a ternary value.
+std::uint8_t sign_code(float value) {
+  return static_cast<std::uint8_t>(1 + (value > 0.0f ? 1 : 0) - (value < 0.0f ? 1 : 0));
+}
+
 /// One conversion.
 class Converter {
  public:
@@ -102,6 +143,7 @@ class Converter {
                      [&](std::size_t row, auto& codes) { quantize(row, s, codes); });
       }
       case TernaryForm::kExact:
+        if (source_.group != 0) return write_groups();
         break;
     }
     const float magnitude = measure().largest;
@@ -125,6 +167,37 @@ class Converter {
       writer.add(codes);
     }
     return writer.finish(scale);
+  }
+
+  std::vector<std::byte> write_groups() {
+    const weights::TensorCodec& type = group_codec(source_.group);
+    const std::size_t row_bytes = type.row_bytes(cols_);
+    std::vector<std::byte> bytes(rows_ * row_bytes);
+    std::vector<std::uint8_t> codes(cols_);
+    std::vector<float> scales(cols_ / source_.group);
+    for (std::size_t row = 0; row < rows_; ++row) {
+      const std::size_t stored = stored_row(row, source_.rotary_dim);
+      const std::span<const float> values = read_row(stored);
+      for (std::size_t g = 0; g < scales.size(); ++g) {
+        scales[g] = group_scale(stored, values.subspan(g * source_.group, source_.group));
+      }
+      std::transform(values.begin(), values.end(), codes.begin(), sign_code);
+      type.pack_row(codes.data(), scales.data(), cols_, bytes.data() + row * row_bytes);
+    }
+    return bytes;
+  }
+
+  float group_scale(std::size_t row, std::span<const float> values) const {
+    const std::optional<float> scale = only_magnitude(values);
+    if (!scale) {
+      refuse(row, fmt::format("one magnitude in every group of {} columns", values.size()),
+             static_cast<double>(*std::ranges::max_element(values)));
+    }
+    if (!std::isfinite(*scale) || rounded_to(Dtype::kF16, *scale) != *scale) {
+      fail(ErrorKind::kUnsupported, "{}: tensor {}: row {}: expected magnitudes of groups that 16 bits hold, found {}",
+           source_.file, printable(tensor_.name), row, *scale);
+    }
+    return *scale;
   }
 
   void unpack(std::size_t row, std::vector<std::uint8_t>& codes) const {
@@ -173,7 +246,7 @@ class Converter {
         refuse(row, fmt::format("ternary weights 0, {0} and -{0}, or a quantization_config in config.json", magnitude),
                static_cast<double>(value));
       }
-      codes[c] = static_cast<std::uint8_t>(1 + (value > 0.0f ? 1 : 0) - (value < 0.0f ? 1 : 0));
+      codes[c] = sign_code(value);
     }
   }
 
@@ -195,6 +268,24 @@ std::vector<std::byte> TernarySource::operator()(const format::TensorInfo& tenso
   return Converter(*this, tensor).run();
 }
 
-std::uint32_t converted_type() noexcept { return weights::kI2s.gguf_type; }
+std::size_t find_group(const format::TensorInfo& tensor, Dtype dtype) {
+  constexpr std::size_t kRowsToSee = 8;
+  const weights::TensorCodec& codec = codec_of(dtype);
+  const auto rows = static_cast<std::size_t>(tensor.rows());
+  std::vector<float> values(static_cast<std::size_t>(tensor.cols()));
+  std::vector<float> magnitudes;  // of whole rows
+  std::vector<GroupType> fitting(std::begin(kGroupTypes), std::end(kGroupTypes));
+  const std::size_t n_rows = std::min(rows, kRowsToSee);
+  for (std::size_t i = 0; i < n_rows; ++i) {
+    const std::size_t row = i * rows / n_rows;
+    codec.decode_row(tensor.data.data() + row * values.size() * codec.block_bytes, values.size(), values.data());
+    if (const auto magnitude = only_magnitude(values)) magnitudes.push_back(*magnitude);
+    std::erase_if(fitting, [&](const GroupType& type) { return !has_groups(values, type.cols); });
+  }
+  if (magnitudes.size() == n_rows && only_magnitude(magnitudes)) return 0;
+  return fitting.empty() ? 0 : fitting.front().cols;
+}
+
+std::uint32_t converted_type(std::size_t group) noexcept { return group_codec(group).gguf_type; }
 
 }  // namespace tern::huggingface

@@ -35,6 +35,16 @@ bool unpack_row(const std::byte* tensor, std::size_t row, std::size_t cols, std:
 }
 
 template <std::size_t kElements>
+void pack_row(const std::uint8_t* codes, const float* scales, std::size_t cols, std::byte* row) {
+  for (std::size_t b = 0; b < cols / kElements; ++b, row += kBlockBytes<kElements>) {
+    format::store(row, f32_to_f16(scales[b]));
+    for (std::size_t m = 0; m < kElements / 4; ++m, codes += 4) {
+      row[kCodesAt + m] = static_cast<std::byte>(codes[0] | codes[1] << 2 | codes[2] << 4 | codes[3] << 6);
+    }
+  }
+}
+
+template <std::size_t kElements>
 constexpr TensorCodec make_codec(std::string_view name, std::uint32_t gguf_type) {
   return {.name = name,
           .gguf_type = gguf_type,
@@ -42,7 +52,8 @@ constexpr TensorCodec make_codec(std::string_view name, std::uint32_t gguf_type)
           .block_bytes = kBlockBytes<kElements>,
           .unpack_row = unpack_row<kElements>,
           .scale_elements = kElements,
-          .read_scales = read_block_scales<kElements, kBlockBytes<kElements>, 0>};
+          .read_scales = read_block_scales<kElements, kBlockBytes<kElements>, 0>,
+          .pack_row = pack_row<kElements>};
 }
 
 }  // namespace

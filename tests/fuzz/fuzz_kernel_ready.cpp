@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   tern::test::mend_directory(bytes);
   try {
-    tern::test::consume_kernel_ready(bytes, "reference");
+    tern::test::consume_model(bytes, "reference", 2);
   } catch (const tern::Error&) {
     // Refused, as most inputs are.
   }

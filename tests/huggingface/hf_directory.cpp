@@ -70,26 +70,30 @@ std::string hf_name(std::string name, const std::string& architecture) {
   return prefix + name;
 }
 
-/// A ternary tensor's codes in the order in which a directory has its rows, and its one scale.
+/// A ternary tensor's codes and scales in the order in which a directory has its rows.
 struct Codes {
   std::size_t rows, cols;
   std::vector<std::uint8_t> codes;  // (rows, cols)
-  float scale;
+  std::size_t scale_cols;           // columns that share a scale
+  std::vector<float> scales;        // (rows, cols / scale_cols)
+
+  [[nodiscard]] float scale(std::size_t element = 0) const {
+    return scales[element / cols * (cols / scale_cols) + element % cols / scale_cols];
+  }
 };
 
 /// GGUF's architecture llama pairs row 2i of a head with row 2i + 1; directories pair row i with row i + n / 2.
 Codes codes_of(const format::TensorInfo& tensor, std::size_t head_dim) {
   const weights::TensorCodec& codec = *weights::find_codec(tensor.type);
-  Codes w{tensor.rows(), tensor.cols(), {}, 0.0f};
+  Codes w{tensor.rows(), tensor.cols(), {}, codec.scale_cols(tensor.cols()), {}};
   w.codes.resize(w.rows * w.cols);
+  w.scales.resize(w.rows * w.cols / w.scale_cols);
   for (std::size_t row = 0; row < w.rows; ++row) {
     std::size_t to = row;
     if (head_dim != 0) to = row / head_dim * head_dim + row % 2 * (head_dim / 2) + row % head_dim / 2;
     if (!codec.unpack_row(tensor.data.data(), row, w.cols, &w.codes[to * w.cols])) throw std::runtime_error("code 3");
+    codec.read_scales(tensor.data.data(), tensor.n_elements, row, w.cols, &w.scales[to * (w.cols / w.scale_cols)]);
   }
-  std::vector<float> scales(w.cols);
-  codec.read_scales(tensor.data.data(), tensor.n_elements, 0, w.cols, scales.data());
-  w.scale = scales[0];
   return w;
 }
 
@@ -110,11 +114,13 @@ HfTensor spread(const std::string& name, const Codes& w, HfForm form) {
   const bool f16 = form == HfForm::kMastersF16;
   HfTensor tensor{name, f32 ? "F32" : f16 ? "F16" : "BF16", {w.rows, w.cols}, {}};
   std::uint32_t state = 12345;
-  for (const std::uint8_t code : w.codes) {
+  for (std::size_t i = 0; i < w.codes.size(); ++i) {
+    const std::uint8_t code = w.codes[i];
+    const float scale = w.scale(i);
     state = state * 1664525u + 1013904223u;
     const float u = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;  // [-1, 1)
-    float value = (static_cast<float>(code) - 1.0f) * w.scale;
-    if (form != HfForm::kExactBf16) value = code == 1 ? 0.25f * u * w.scale : value * (1.0f + 0.25f * u);
+    float value = (static_cast<float>(code) - 1.0f) * scale;
+    if (form != HfForm::kExactBf16) value = code == 1 ? 0.25f * u * scale : value * (1.0f + 0.25f * u);
     if (f32) {
       append(tensor.data, value);
     } else {
@@ -131,7 +137,7 @@ void add_linear(const std::string& name, const Codes& w, HfForm form, std::vecto
   }
   tensors.push_back(pack(name, w));
   HfTensor scale{name + "_scale", "BF16", {1}, {}};
-  append(scale.data, f32_to_bf16(form == HfForm::kPackedDivide ? 1.0f / w.scale : w.scale));
+  append(scale.data, f32_to_bf16(form == HfForm::kPackedDivide ? 1.0f / w.scale() : w.scale()));
   tensors.push_back(scale);
 }
 

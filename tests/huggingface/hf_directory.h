@@ -37,7 +37,7 @@ struct HfTensor {
 [[nodiscard]] std::string with_member(std::string_view json, std::string_view path, std::string_view value);
 
 /// The files of a directory that says what a parsed GGUF file says, by name. Its ternary layers have to have one scale
-/// each; packed, they keep it rounded to bf16.
+/// each, unless they become exact floats; packed, they keep it rounded to bf16.
 using HfFiles = std::map<std::string, std::string>;
 [[nodiscard]] HfFiles hf_files(const format::Gguf& model, HfForm form);
 /// The same with the tensors in two files and an index.

@@ -136,6 +136,65 @@ TEST_P(Directory, BecomesAFileThatComputesTheSame) {
   std::filesystem::remove(output);
 }
 
+// --- a scale for each group of columns ---------------------------------------------------------------------------
+
+struct GroupCase {
+  const char* architecture;
+  const char* type;
+  std::size_t block_bytes, scale_at;
+};
+
+class GroupedDirectory : public testing::TestWithParam<GroupCase> {
+ protected:
+  /// Scales that bf16 and f16 hold, one for each block.
+  static GgufBuilder twin() {
+    const GroupCase& c = GetParam();
+    GgufBuilder model = test::make_tiny_model({.architecture = c.architecture, .type = c.type, .one_scale = false});
+    for (GgufBuilder::Tensor& tensor : model.tensors) {
+      if (weights::find_codec(tensor.type)->name != c.type) continue;
+      for (std::size_t b = 0; b < tensor.data.size() / c.block_bytes; ++b) {
+        const std::uint16_t scale = f32_to_f16(static_cast<float>(1 + b * 7 % 13) / 128.0f);
+        std::memcpy(tensor.data.data() + b * c.block_bytes + c.scale_at, &scale, sizeof scale);
+      }
+    }
+    return model;
+  }
+};
+
+TEST_P(GroupedDirectory, ComputesWhatItsTwinComputes) {
+  const GgufBuilder model = twin();
+  const HfFiles files = files_of(model, HfForm::kExactBf16);
+  const ModelFile file(model.build());
+  const std::vector<float> expected = logits_of(file.path());
+  const HfDirectory directory(files);
+  EXPECT_EQ(logits_of(directory.path()), expected);
+  const std::filesystem::path output = directory.path().string() + ".gguf";
+  ASSERT_TRUE(convert(directory.path(), output, {.threads = 2}).has_value());
+  EXPECT_EQ(logits_of(output), expected);
+  std::filesystem::remove(output);
+}
+
+TEST_P(GroupedDirectory, AMagnitudeThatIsNotItsGroupsIsRefused) {
+  HfFiles files = files_of(twin(), HfForm::kExactBf16);
+  std::string& file = files.at("model.safetensors");
+  Arena arena;
+  const auto tensors = huggingface::parse_safetensors(std::as_bytes(std::span(file)), "file", arena);
+  const auto layer =
+      std::ranges::find(tensors, "model.layers.1.mlp.down_proj.weight", &huggingface::StoredTensor::name);
+  ASSERT_NE(layer, tensors.end());
+  const std::size_t at = static_cast<std::size_t>(layer->data.data() - std::as_bytes(std::span(file)).data()) +
+                         5 * layer->shape[1] * sizeof(std::uint16_t);
+  file.replace(at, 2, "\x40\x40");  // 3, which no group has
+  const HfDirectory directory(files);
+  expect_error(ErrorKind::kBadFile, "ffn_down.weight: row 5: expected one magnitude in every group of",
+               [&] { static_cast<void>(Model::open(directory.path())); });
+}
+
+INSTANTIATE_TEST_SUITE_P(HuggingFace, GroupedDirectory,
+                         testing::Values(GroupCase{"llama", "TQ2_0", 66, 64}, GroupCase{"qwen3", "PQ2_0", 34, 0},
+                                         GroupCase{"minicpm", "Q2_0", 18, 0}),
+                         [](const auto& test) { return std::string(test.param.type); });
+
 TEST(HuggingFace, OfAFileEveryRowOfTheEmbeddingIsAToken) {
   GgufBuilder model = test::make_tiny_model({.architecture = "qwen3", .type = "I2_S", .vocab_rows = 400});
   set_scales(model, [](const auto&) { return kScale; });

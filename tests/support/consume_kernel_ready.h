@@ -1,13 +1,11 @@
 #pragma once
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,27 +13,11 @@
 #include "src/engine/kernel_ready.h"
 #include "src/nn/packed_type.h"
 #include "tern/kernel_ready.h"
-#include "tern/session.h"
+#include "tests/support/consume_model.h"
 #include "tests/support/tiny_model.h"
 
-/// Damaged kernel-ready files: opened, and a few tokens computed with whatever was let through.
+/// Kernel-ready files to damage, and their checksums.
 namespace tern::test {
-
-/// A file in memory that has a path.
-class MemoryFile {
- public:
-  explicit MemoryFile(std::span<const std::byte> bytes) : descriptor_(::memfd_create("tern-test", MFD_CLOEXEC)) {
-    if (descriptor_ < 0) throw std::runtime_error("no file in memory");
-    write_file(path(), {bytes.begin(), bytes.end()});
-  }
-  ~MemoryFile() { ::close(descriptor_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
-
- private:
-  int descriptor_;
-};
 
 inline std::vector<std::byte> bytes_of_file(const std::string& path) {
   const MappedFile file(path);
@@ -75,18 +57,6 @@ inline void mend_directory(std::vector<std::byte>& bytes) {
     return;
   }
   std::memcpy(bytes.data() + at, &checksum, sizeof checksum);
-}
-
-/// Throws Error for what is refused.
-inline void consume_kernel_ready(std::span<const std::byte> bytes, const std::string& kernel) {
-  const MemoryFile file(bytes);
-  Session session(Model::open(file.path(), {.threads = 1, .kernel = kernel}), {.context = 64, .threads = 1});
-  std::vector<Token> tokens(17);  // enough for a prompt kernel
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    tokens[i] = static_cast<Token>(i % session.model().summary().vocab_size);
-  }
-  static_cast<void>(session.evaluate(tokens));
-  static_cast<void>(session.evaluate(std::vector<Token>{1}));
 }
 
 }  // namespace tern::test

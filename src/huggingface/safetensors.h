@@ -27,9 +27,8 @@ struct StoredTensor {
 /// The tensors of a safetensors file, in the order of their bytes. The bytes are not trusted: every one of the file has
 /// to belong to the header or to exactly one tensor.
 ///
-/// Errors    Error(kBadFile): truncated, contradictory, over a limit; Error(kUnsupported): an unknown dtype. The
-/// message
-///           names `source`, and the tensor.
+/// Errors    Error(kBadFile): truncated, contradictory, over a limit; Error(kUnsupported): an unknown dtype.
+///           The message names `source`, and the tensor.
 /// Source    the format's description, https://huggingface.co/docs/safetensors
 [[nodiscard]] std::vector<StoredTensor> parse_safetensors(std::span<const std::byte> file, const std::string& source,
                                                           Arena& arena);

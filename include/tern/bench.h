@@ -14,6 +14,7 @@ struct LayerGroup {
   std::vector<std::size_t> rows;  ///< outputs of each layer
   std::size_t cols = 0;           ///< inputs, the same for all
   std::size_t count = 0;          ///< how often the group occurs
+  std::size_t scale_cols = 0;     ///< inputs that share a scale, a divisor of cols; 0: one scale for all
 };
 
 /// The ternary layers of a model, equal groups together.

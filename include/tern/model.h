@@ -80,6 +80,7 @@ struct ModelSummary {
   std::uint64_t embedding_bytes = 0;       ///< in the file, where a token reads one row; 0 when it is the head as well
   std::uint64_t bytes_read_per_token = 0;  ///< weights that one decode step reads
   std::uint64_t kv_bytes_per_token_f16 = 0;
+  std::size_t scale_cols = 0;            ///< columns that share a scale in the first ternary layer; 0: all of a row
   std::string ternary_scales;            ///< "tensor", "row", "block 256", or several; empty for inspect()
   std::string decode_kernel;             ///< names of the kernels that will run: for one token
   std::string prompt_kernel;             ///< for the largest batches

@@ -31,7 +31,9 @@ struct ModelShape {
   std::size_t vocab_size = 0;
   std::size_t context_length = 0;  ///< tokens, as trained
   HeadKind head = HeadKind::kTied;
-  bool confirmed = true;  ///< false: not every number was found in the model's own files
+  bool confirmed = true;       ///< false: not every number was found in the model's own files
+  std::size_t scale_cols = 0;  ///< columns of a ternary layer that share a scale; 0: all
+  bool ternary_head = false;   ///< embedding and output head are ternary too
 };
 
 /// Published ternary models.
@@ -52,9 +54,9 @@ struct PredictOptions {
 struct Prediction {
   std::uint64_t n_parameters = 0;
   std::uint64_t ternary_bytes = 0;    ///< kernel-ready
-  std::uint64_t head_bytes = 0;       ///< of 8 bits a weight
+  std::uint64_t head_bytes = 0;       ///< of 8 bits a weight, or ternary
   std::uint64_t float_bytes = 0;      ///< norms
-  std::uint64_t embedding_bytes = 0;  ///< F16, mapped; a token reads one row
+  std::uint64_t embedding_bytes = 0;  ///< F16 or of 2 bits a weight, mapped; a token reads one row
   std::uint64_t kv_bytes_per_token = 0;
   std::size_t context = 0;           ///< tokens that kv_bytes is for
   std::uint64_t kv_bytes = 0;        ///< of a full context

@@ -38,6 +38,8 @@ std::size_t weights_of(const LayerGroup& group) {
   return std::accumulate(group.rows.begin(), group.rows.end(), std::size_t{0}) * group.cols;
 }
 
+engine::LayerShape shape_of(const LayerGroup& group, std::size_t rows) { return {rows, group.cols, group.scale_cols}; }
+
 /// The groups, fewer times each if all of them together have more than `most` weights.
 std::vector<LayerGroup> reduced(std::vector<LayerGroup> layers, double most) {
   double total = 0.0;
@@ -54,7 +56,7 @@ class LayerSet {
  public:
   LayerSet(RandomLayers& memory, const kernels::TernaryLayout& layout, const std::vector<LayerGroup>& groups) {
     for_each_use(groups, [&](const LayerGroup& group) {
-      for (const std::size_t rows : group.rows) bytes_ += weights::packed_bytes(layout, rows, group.cols);
+      for (const std::size_t rows : group.rows) bytes_ += engine::packed_bytes(layout, shape_of(group, rows));
       n_weights_ += weights_of(group);
       widest_ = std::max(widest_, group.cols);
       highest_ = std::max(highest_, std::accumulate(group.rows.begin(), group.rows.end(), std::size_t{0}));
@@ -62,7 +64,7 @@ class LayerSet {
     memory.reserve(bytes_);
     for_each_use(groups, [&](const LayerGroup& group) {
       std::vector<nn::Linear>& made = groups_.emplace_back();
-      for (const std::size_t rows : group.rows) made.push_back(memory.make(layout, rows, group.cols));
+      for (const std::size_t rows : group.rows) made.push_back(memory.make(layout, shape_of(group, rows)));
     });
     stream_ = memory.used();
   }
@@ -227,6 +229,7 @@ std::vector<LayerGroup> ternary_layers(const ModelSummary& model) {
     if (is_new) order.push_back(entry->first);
     entry->second.rows.push_back(tensor.shape[0]);
     entry->second.cols = tensor.shape[1];
+    if (model.scale_cols != 0 && tensor.shape[1] % model.scale_cols == 0) entry->second.scale_cols = model.scale_cols;
   }
   std::vector<LayerGroup> groups;
   for (const std::string& key : order) {
@@ -234,7 +237,7 @@ std::vector<LayerGroup> ternary_layers(const ModelSummary& model) {
     const auto same = std::ranges::find_if(
         groups, [&](const LayerGroup& other) { return other.rows == group.rows && other.cols == group.cols; });
     if (same == groups.end()) {
-      groups.push_back({group.rows, group.cols, 1});
+      groups.push_back({group.rows, group.cols, 1, group.scale_cols});
     } else {
       same->count += 1;
     }
@@ -248,6 +251,10 @@ void bench_kernels(const KernelBenchOptions& options, const std::function<void(c
     if (group.rows.empty() || !std::ranges::all_of(group.rows, fits) || !fits(group.cols) || !fits(group.count)) {
       fail(ErrorKind::kInvalidArgument, "a layer to measure: expected 1 to {} rows and columns, found {} columns",
            kernels::kMaxCols, group.cols);
+    }
+    if (group.scale_cols != 0 && group.cols % group.scale_cols != 0) {
+      fail(ErrorKind::kInvalidArgument, "a layer to measure: expected a multiple of {} columns, found {}",
+           group.scale_cols, group.cols);
     }
   }
   if (options.layers.empty()) fail(ErrorKind::kInvalidArgument, "no ternary layers to measure");

@@ -19,11 +19,12 @@ struct LoadedModel {
   MappedFiles files;
   format::Gguf gguf;                 // views into files
   std::optional<KernelReady> ready;  // of a kernel-ready file
-  kernels::Choice kernels;
   I2sLayout i2s_layout;
   nn::WeightStore weights;                                          // refers to gguf and files
   std::unique_ptr<const architectures::Architecture> architecture;  // refers to weights
-  bool int8_head = false;                                           // whether load() quantizes the head
+  std::size_t scale_cols = 0;                                       // see WeightStore::scale_cols()
+  kernels::Choice kernels;
+  bool int8_head = false;  // whether load() quantizes the head
   std::optional<Tokenizer> tokenizer;
   ModelSummary summary;
 

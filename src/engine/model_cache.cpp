@@ -85,7 +85,7 @@ std::vector<fs::path> files_of(const fs::path& path) {
 std::string name_of_copy(const fs::path& path, const OpenOptions& options) {
   WordHash hash;
   for (const fs::path& file : files_of(path)) add_file(hash, file);
-  hash.add_text(engine::choose_kernels(options.kernel, options.threads).layout().name);
+  hash.add_text(engine::choose_kernels({.kernel = options.kernel, .threads = options.threads}).layout().name);
   hash.add_text(TERN_VERSION);
   hash.add(static_cast<std::uint64_t>(options.head));
   hash.add(static_cast<std::uint64_t>(options.i2s_layout));

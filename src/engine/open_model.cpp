@@ -11,11 +11,13 @@ namespace engine {
 namespace {
 
 /// Among all kernels, or among those that read what is packed already.
-kernels::Choice choose_for(const OpenOptions& options, const std::optional<KernelReady>& ready,
+kernels::Choice choose_for(const OpenOptions& options, const std::optional<KernelReady>& ready, std::size_t scale_cols,
                            const std::string& source) {
-  if (!ready) return choose_kernels(options.kernel, options.threads);
+  KernelRequest request{options.kernel, options.threads, scale_cols, {}};
+  if (!ready) return choose_kernels(request);
+  request.layout = ready->layout;
   try {
-    return choose_kernels(options.kernel, options.threads, ready->layout);
+    return choose_kernels(request);
   } catch (const Error& error) {
     fail(error.kind(), "{}: {}", source, error.what());
   }
@@ -27,10 +29,11 @@ LoadedModel::LoadedModel(const std::filesystem::path& from, const OpenOptions& o
     : path(from),
       gguf(open_source(path, files)),
       ready(take_kernel_ready(gguf)),
-      kernels(choose_for(options, ready, path.string())),
       i2s_layout(ready ? ready->i2s_layout : options.i2s_layout),
       weights(gguf, files, i2s_layout),
       architecture(architectures::build(gguf, weights)),
+      scale_cols(weights.scale_cols()),
+      kernels(choose_for(options, ready, scale_cols, path.string())),
       int8_head(options.head == HeadType::kInt8 && !is_embedding_only() && nn::fits_head(architecture->head().dense)) {
   weights.check_all_used();
   if (ready) weights.skip_embedding_checks();

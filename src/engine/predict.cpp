@@ -47,6 +47,14 @@ void check_shape(const ModelShape& s) {
       fail(ErrorKind::kInvalidArgument, "{}: expected 1 to {} {}, found {}", s.name, b.most, b.what, b.value);
     }
   }
+  const std::size_t widths[] = {s.dim, s.ffn_dim, s.n_heads * s.head_dim};
+  for (const std::size_t cols : widths) {
+    if (s.scale_cols != 0 && cols % s.scale_cols != 0) {
+      fail(ErrorKind::kInvalidArgument,
+           "{}: expected layers of a multiple of {} columns, which share a scale, found {}", s.name, s.scale_cols,
+           cols);
+    }
+  }
   if (s.n_heads % s.n_kv_heads != 0 || s.head_dim % 2 != 0 || s.n_heads * s.head_dim > kMostWidth) {
     fail(ErrorKind::kInvalidArgument,
          "{}: expected heads in equal groups, of an even size, {} wide together at most; found {} heads of {}, {} for "
@@ -74,18 +82,28 @@ std::uint64_t norm_floats_of_layer(const ModelShape& s) {
   return n;
 }
 
+/// With its scales: in blocks they are f16, as every type has them.
+std::uint64_t ternary_bytes(const kernels::TernaryLayout& layout, const engine::LayerShape& shape) {
+  const std::size_t n_scales = shape.scale_cols == 0 ? 0 : shape.rows * (shape.cols / shape.scale_cols);
+  return engine::packed_bytes(layout, shape) + n_scales * sizeof(std::uint16_t);
+}
+
+std::uint64_t head_bytes(const ModelShape& s, std::size_t rows, const kernels::TernaryLayout& layout) {
+  return s.ternary_head ? ternary_bytes(layout, {rows, s.dim, s.scale_cols}) : nn::head_bytes(rows, s.dim);
+}
+
 Prediction memory_of(const ModelShape& s, const PredictOptions& options, const kernels::TernaryLayout& layout) {
   Prediction p;
   for (const auto& [rows, cols] : matrices_of_layer(s)) {
-    p.ternary_bytes += std::uint64_t{s.n_layers} * weights::packed_bytes(layout, rows, cols);
+    p.ternary_bytes += s.n_layers * ternary_bytes(layout, {rows, cols, s.scale_cols});
     p.n_parameters += std::uint64_t{s.n_layers} * rows * cols;
   }
   const std::uint64_t n_norms = s.n_layers * norm_floats_of_layer(s) + s.dim;
   const std::uint64_t n_embedding = std::uint64_t{s.vocab_size} * s.dim;
   p.n_parameters += n_norms + n_embedding * (s.head == HeadKind::kOwn ? 2 : 1);
   p.float_bytes = n_norms * sizeof(float);
-  p.embedding_bytes = n_embedding * 2;
-  if (s.head != HeadKind::kNone) p.head_bytes = nn::head_bytes(s.vocab_size, s.dim);
+  p.embedding_bytes = s.ternary_head ? n_embedding / 4 : n_embedding * 2;
+  if (s.head != HeadKind::kNone) p.head_bytes = head_bytes(s, s.vocab_size, layout);
   ModelSummary summary;
   summary.n_layers = s.n_layers;
   summary.n_kv_heads = s.n_kv_heads;
@@ -217,7 +235,8 @@ Prediction predict(const ModelShape& shape, const PredictOptions& options) {
          shape.name, options.prompt_tokens, options.depth, shape.context_length);
   }
   return or_out_of_memory("layers of this model", [&] {
-    const kernels::Choice kernels = engine::choose_kernels(options.kernel, options.threads);
+    const kernels::Choice kernels =
+        engine::choose_kernels({.kernel = options.kernel, .threads = options.threads, .scale_cols = shape.scale_cols});
     Prediction p = memory_of(shape, options, kernels.layout());
     const engine::DecoderSample sample = sample_of(shape, p);
     p.layers_measured = sample.n_layers;

@@ -25,8 +25,8 @@ architectures::Config config_of(const ModelShape& shape, std::size_t n_layers) {
   return c;
 }
 
-std::size_t layer_bytes(const kernels::TernaryLayout& layout, const architectures::Config& c) {
-  const auto bytes = [&](std::size_t rows, std::size_t cols) { return weights::packed_bytes(layout, rows, cols); };
+std::size_t layer_bytes(const kernels::TernaryLayout& layout, const architectures::Config& c, std::size_t scale_cols) {
+  const auto bytes = [&](std::size_t rows, std::size_t cols) { return packed_bytes(layout, {rows, cols, scale_cols}); };
   const std::size_t q_dim = c.n_heads * c.head_dim;
   const std::size_t kv_dim = c.n_kv_heads * c.head_dim;
   return bytes(q_dim, c.dim) + 2 * bytes(kv_dim, c.dim) + bytes(c.dim, q_dim) + 2 * bytes(c.ffn_dim, c.dim) +
@@ -47,11 +47,12 @@ RandomDecoder::RandomDecoder(const ModelShape& shape, const DecoderSample& sampl
       has_post_norms_(shape.architecture == "gemma3"),
       has_head_norms_(shape.architecture == "qwen3" || has_post_norms_),
       has_input_norms_(shape.head == HeadKind::kNone),
+      scale_cols_(shape.scale_cols),
       ones_(std::max({shape.dim, shape.ffn_dim, shape.n_heads * shape.head_dim}), 1.0f) {
   const kernels::TernaryLayout& layout = kernels.layout();
   const std::size_t q_dim = shape.n_heads * shape.head_dim;
   const std::size_t kv_dim = shape.n_kv_heads * shape.head_dim;
-  memory_.reserve(layer_bytes(layout, config_) * sample.n_layers);
+  memory_.reserve(layer_bytes(layout, config_, scale_cols_) * sample.n_layers);
   for (std::size_t i = 0; i < sample.n_layers; ++i) {
     const architectures::AttentionWeights attn{.q = add(layout, q_dim, shape.dim),
                                                .k = add(layout, kv_dim, shape.dim),
@@ -63,6 +64,12 @@ RandomDecoder::RandomDecoder(const ModelShape& shape, const DecoderSample& sampl
                         .down = add(layout, shape.dim, shape.ffn_dim)}});
   }
   if (sample.head_rows == 0) return;
+  if (shape.ternary_head) {
+    const LayerShape head{sample.head_rows, shape.dim, scale_cols_};
+    ternary_head_.reserve(packed_bytes(layout, head));
+    head_ = ternary_head_.make(layout, head);
+    return;
+  }
   head_memory_ = HugeBuffer(nn::head_bytes(sample.head_rows, shape.dim));
   std::memset(head_memory_.span().data(), 0x3c, head_memory_.span().size());  // as scales: 0.0115, no special float
   head_.rows = sample.head_rows;
@@ -73,7 +80,7 @@ RandomDecoder::RandomDecoder(const ModelShape& shape, const DecoderSample& sampl
 architectures::ProjectionWeights RandomDecoder::add(const kernels::TernaryLayout& layout, std::size_t rows,
                                                     std::size_t cols) {
   const std::span<const float> ones = ones_;
-  return {.linear = &linears_.emplace_back(memory_.make(layout, rows, cols)),
+  return {.linear = &linears_.emplace_back(memory_.make(layout, {rows, cols, scale_cols_})),
           .norm_in = has_input_norms_ ? ones.first(cols) : std::span<const float>{}};
 }
 
@@ -108,7 +115,7 @@ void RandomDecoder::forward(architectures::Pass& pass) const {
 }
 
 void RandomDecoder::multiply_head(const nn::Compute& compute, nn::MatrixView hidden) {
-  if (!head_.int8) return;
+  if (head_.rows == 0) return;
   logits_.resize(hidden.rows * head_.rows);
   const nn::Projection head[] = {{&head_, {logits_.data(), hidden.rows, head_.rows}}};
   nn::project(compute, hidden, head);

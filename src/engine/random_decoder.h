@@ -32,7 +32,9 @@ class RandomDecoder {
   [[nodiscard]] const architectures::Config& config() const noexcept { return config_; }
   /// Weights that one token reads, packed.
   [[nodiscard]] std::span<const std::uint8_t> layer_weights() noexcept { return memory_.used(); }
-  [[nodiscard]] std::span<const std::uint8_t> head_weights() const noexcept { return head_memory_.span(); }
+  [[nodiscard]] std::span<const std::uint8_t> head_weights() noexcept {
+    return head_.ternary ? ternary_head_.used() : head_memory_.span();
+  }
 
  private:
   struct Layer {
@@ -47,10 +49,12 @@ class RandomDecoder {
   bool has_post_norms_;   // after it
   bool has_head_norms_;   // of queries and keys
   bool has_input_norms_;  // of every projection
+  std::size_t scale_cols_;
   RandomLayers memory_;
   std::deque<nn::Linear> linears_;  // addresses stay
   std::vector<Layer> layers_;
-  std::vector<float> ones_;  // of every norm
+  std::vector<float> ones_;    // of every norm
+  RandomLayers ternary_head_;  // one of them holds the head
   HugeBuffer head_memory_;
   nn::Linear head_;
   std::vector<float> logits_;

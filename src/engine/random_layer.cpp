@@ -1,6 +1,7 @@
 #include "src/engine/random_layer.h"
 
 #include <cstring>
+#include <utility>
 
 #include "src/base/check.h"
 
@@ -9,7 +10,20 @@ namespace {
 
 constexpr std::size_t kTail = 64 * 1024;  // bytes that kernels may prefetch behind the last weight
 
+/// Where its scales stand, without any.
+weights::ScalePlan plan_of(const LayerShape& shape) {
+  if (shape.scale_cols == 0) return {.block_cols = shape.cols, .scales = {}};
+  return {.kind = weights::ScaleKind::kBlock,
+          .block_cols = shape.scale_cols,
+          .n_col_blocks = shape.cols / shape.scale_cols,
+          .scales = {}};
+}
+
 }  // namespace
+
+std::size_t packed_bytes(const kernels::TernaryLayout& layout, const LayerShape& shape) {
+  return weights::packed_bytes(layout, shape.rows, shape.cols, plan_of(shape));
+}
 
 void RandomLayers::reserve(std::size_t bytes) {
   used_ = 0;
@@ -26,21 +40,16 @@ void RandomLayers::reserve(std::size_t bytes) {
   }
 }
 
-nn::Linear RandomLayers::make(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols) {
-  const std::size_t bytes = weights::packed_bytes(layout, rows, cols);
+nn::Linear RandomLayers::make(const kernels::TernaryLayout& layout, const LayerShape& shape) {
+  const std::size_t bytes = packed_bytes(layout, shape);
   TERN_DCHECK(used_ + bytes + kTail <= memory_.span().size());
+  weights::ScalePlan plan = plan_of(shape);
+  plan.scales.assign(plan.kind == weights::ScaleKind::kBlock ? plan.n_col_blocks * shape.rows : 1, 1.0f);
   nn::Linear layer;
-  layer.rows = rows;
-  layer.cols = cols;
-  layer.ternary = {.layout = &layout,
-                   .rows = rows,
-                   .cols = cols,
-                   .kind = weights::ScaleKind::kTensor,
-                   .block_cols = cols,
-                   .n_col_blocks = 1,
-                   .weights = memory_.span().subspan(used_, bytes),
-                   .scales = {1.0f},
-                   .block_scales = {}};
+  layer.rows = shape.rows;
+  layer.cols = shape.cols;
+  layer.ternary = weights::make_ternary_matrix(layout, shape.rows, shape.cols, std::move(plan),
+                                               memory_.span().subspan(used_, bytes));
   used_ += bytes;
   return layer;
 }

@@ -104,6 +104,7 @@ void describe_memory(const LoadedModel& model, ModelSummary& s) {
   if (model.int8_head || packed_head > 0 || !s.tied_embeddings || s.embedding_only)
     s.embedding_bytes = embedding.dense.bytes();
   s.bytes_read_per_token = s.ternary_bytes + s.float_bytes + s.head_bytes;
+  s.scale_cols = model.scale_cols;
   s.ternary_scales = scale_names(model.weights);
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -26,21 +27,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What is known about this machine: seconds by "KERNEL/PHASE/TOKENS".
+/// What is known about this machine: seconds by "KERNEL/PHASE/TOKENS", with "/SCALE_COLS" where blocks have scales.
 using Measurements = std::map<std::string, double>;
 
 // --- measuring --------------------------------------------------------------------------------------------------
 
+/// The size of blocks that stands for others: those with scales of their own have 64, 128 or 256 columns.
+std::size_t measured_scale_cols(std::size_t scale_cols) {
+  return scale_cols == 0 ? 0 : std::bit_floor(std::clamp<std::size_t>(scale_cols, 64, 256));
+}
+
 /// Times products of a made-up layer of a size that caches near a core do not hold.
 class ProductTimer {
  public:
-  explicit ProductTimer(unsigned n_threads) : pool_(n_threads) {}
+  ProductTimer(unsigned n_threads, std::size_t scale_cols) : pool_(n_threads), scale_cols_(scale_cols) {}
 
   double operator()(const kernels::TernaryKernel& kernel, const kernels::TernaryRoutine& routine,
                     std::size_t n_tokens) {
     const std::size_t rows = std::clamp<std::size_t>(kSums / n_tokens, kLeastRows, kMostRows);
-    layers_.reserve(weights::packed_bytes(*kernel.layout, kMostRows, kCols));
-    const nn::Linear layer = layers_.make(*kernel.layout, rows, kCols);
+    layers_.reserve(packed_bytes(*kernel.layout, {kMostRows, kCols, scale_cols_}));
+    const nn::Linear layer = layers_.make(*kernel.layout, {rows, kCols, scale_cols_});
     std::vector<float> x(n_tokens * kCols);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 255) - 127.0f;
     std::vector<float> y(n_tokens * rows);
@@ -58,13 +64,14 @@ class ProductTimer {
   }
 
  private:
-  static constexpr std::size_t kCols = 2560;
+  static constexpr std::size_t kCols = 2560;                  // whole blocks of all sizes that are measured
   static constexpr std::size_t kSums = std::size_t{1} << 19;  // rows times tokens: a few milliseconds each
   static constexpr std::size_t kLeastRows = 2048;
   static constexpr std::size_t kMostRows = 32768;  // 16 to 21 MB of weights
   static constexpr int kRuns = 4;                  // the first one warms up
 
   ThreadPool pool_;
+  std::size_t scale_cols_;
   nn::Workspace work_;
   RandomLayers layers_;
 };
@@ -118,11 +125,12 @@ void write_file(const std::string& key, const Measurements& measurements) {
 
 }  // namespace
 
-kernels::Choice choose_kernels(std::string_view request, unsigned n_threads, std::string_view layout) {
+kernels::Choice choose_kernels(const KernelRequest& request) {
   static std::mutex mutex;
   static std::map<std::string, Measurements> known;  // by machine_key()
   const kernels::Isa isa = kernels::usable_isa();
-  if (n_threads == 0) n_threads = default_threads();
+  const std::size_t scale_cols = measured_scale_cols(request.scale_cols);
+  const unsigned n_threads = request.threads == 0 ? default_threads() : request.threads;
 
   const std::lock_guard lock(mutex);
   const std::string key = machine_key(n_threads);
@@ -133,13 +141,14 @@ kernels::Choice choose_kernels(std::string_view request, unsigned n_threads, std
   const auto measured = [&](const kernels::TernaryKernel& kernel, const kernels::TernaryRoutine& routine,
                             std::size_t n_tokens) {
     const std::string_view phase = &routine == &kernel.decode ? "decode" : "prompt";
-    const std::string name = fmt::format("{}/{}/{}", kernel.name, phase, n_tokens);
+    const std::string blocks = scale_cols == 0 ? "" : fmt::format("/{}", scale_cols);
+    const std::string name = fmt::format("{}/{}/{}{}", kernel.name, phase, n_tokens, blocks);
     const auto found = measurements.find(name);
     if (found != measurements.end()) return found->second;
-    if (!timer) timer.emplace(n_threads);
+    if (!timer) timer.emplace(n_threads, scale_cols);
     return measurements[name] = (*timer)(kernel, routine, n_tokens);
   };
-  kernels::Choice choice = kernels::choose(request, isa, measured, layout);
+  kernels::Choice choice = kernels::choose(request.kernel, isa, measured, request.layout);
   if (measurements.size() > n_known) write_file(key, measurements);
   return choice;
 }

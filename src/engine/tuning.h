@@ -1,10 +1,19 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 #include "kernels/choice.h"
 
 namespace tern::engine {
+
+/// What the kernels are for.
+struct KernelRequest {
+  std::string_view kernel = "auto";  // as OpenOptions::kernel
+  unsigned threads = 0;              // 0 = physical cores
+  std::size_t scale_cols = 0;        // columns of the weights that share a scale; 0: all. Decides on what is quickest
+  std::string_view layout = {};      // of weights that are packed already; empty: any
+};
 
 /// kernels::choose() for this machine, with measurements where there is something to choose: less than half a second
 /// the first time, afterwards from memory or from a small file per processor, number of threads and version of tern.
@@ -14,7 +23,6 @@ namespace tern::engine {
 ///
 /// Errors    as kernels::choose() and kernels::usable_isa()
 /// Threads   safe
-[[nodiscard]] kernels::Choice choose_kernels(std::string_view request, unsigned n_threads,
-                                             std::string_view layout = {});
+[[nodiscard]] kernels::Choice choose_kernels(const KernelRequest& request);
 
 }  // namespace tern::engine

@@ -141,6 +141,15 @@ std::vector<WeightStore::Packable> WeightStore::packables() const {
   return list;
 }
 
+std::size_t WeightStore::scale_cols() const {
+  const auto first = std::ranges::find_if(pending_, [](const Pending& p) { return p.packs; });
+  if (first == pending_.end()) return 0;
+  if (first->packed) return first->packed->kind == weights::ScaleKind::kBlock ? first->packed->block_cols : 0;
+  const std::uint32_t elements = first->codec->scale_elements;
+  if (elements == 0 || elements == weights::kScalePerRow) return 0;  // without a look at the tensor
+  return plan_of(*first, nullptr).block_cols;
+}
+
 std::span<const float> WeightStore::vector(const std::string& name, std::size_t size) {
   return vectors_.emplace_back(read_vector(require(name + ".weight", 1, size)));
 }
@@ -217,12 +226,15 @@ void WeightStore::check_rows(const Pending& p) const {
   }
 }
 
-PackedType WeightStore::plan(const Linear& linear, const kernels::TernaryLayout& layout) const {
-  const Pending& p = pending_of(linear);
+PackedType WeightStore::plan_of(const Pending& p, const kernels::TernaryLayout* layout) const {
   const format::OwnForm own_form(*p.tensor);
   const weights::ScalePlan plan = weights::plan_scales(gguf_.metadata.source(), own_form.tensor, *p.codec);
   files_.release(p.tensor->data);
-  return {&layout, plan.kind, plan.kind == weights::ScaleKind::kBlock ? plan.block_cols : 0};
+  return {layout, plan.kind, plan.kind == weights::ScaleKind::kBlock ? plan.block_cols : 0};
+}
+
+PackedType WeightStore::plan(const Linear& linear, const kernels::TernaryLayout& layout) const {
+  return plan_of(pending_of(linear), &layout);
 }
 
 WeightStore::Packed WeightStore::pack(const Linear& linear, const kernels::TernaryLayout& layout,

@@ -71,6 +71,9 @@ class WeightStore {
   };
   [[nodiscard]] Packed pack(const Linear& linear, const kernels::TernaryLayout& layout, ThreadPool& pool) const;
 
+  /// Columns that share a scale in the first ternary matrix, which others are like; 0: all of a row. Errors as load().
+  [[nodiscard]] std::size_t scale_cols() const;
+
   /// Memory that load() will take for ternary weights, in bytes, without scales.
   [[nodiscard]] std::uint64_t packed_bytes(const kernels::TernaryLayout& layout) const;
   /// The share of one of them.
@@ -106,6 +109,7 @@ class WeightStore {
   [[noreturn]] void refuse_code(const format::TensorInfo& tensor, std::size_t row) const;
   void check_rows(const Pending& pending) const;
   [[nodiscard]] const Pending& pending_of(const Linear& linear) const;
+  [[nodiscard]] PackedType plan_of(const Pending& pending, const kernels::TernaryLayout* layout) const;
   Linear& own(const Linear& linear);
   void read(const Pending& pending, const kernels::TernaryLayout& layout, std::span<std::uint8_t> memory) const;
 

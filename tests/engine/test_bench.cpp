@@ -104,7 +104,8 @@ ModelShape tiny_shape(const ModelSummary& s) {
           .context_length = s.context_length,
           .head = s.embedding_only    ? HeadKind::kNone
                   : s.tied_embeddings ? HeadKind::kTied
-                                      : HeadKind::kOwn};
+                                      : HeadKind::kOwn,
+          .scale_cols = s.scale_cols};
 }
 
 TEST(Predict, CountsTheBytesOfARealModel) {
@@ -117,10 +118,15 @@ TEST(Predict, CountsTheBytesOfARealModel) {
            {.architecture = "minicpm"},
            {.architecture = "qwen3"},
            {.architecture = "qwen3", .input_norms = true},
+           {.architecture = "qwen3", .type = "Q2_0", .one_scale = false},
+           {.architecture = "qwen3", .type = "PQ2_0", .embedding_type = "PQ2_0", .one_scale = false},
        }) {
     const ModelFile file(options);
     const ModelSummary s = file.open()->summary();
-    const Prediction p = predict(tiny_shape(s), {.prompt_tokens = 4, .context = 100, .threads = 1, .seconds = 0});
+    EXPECT_EQ(s.scale_cols, options.one_scale ? 0u : options.type == "PQ2_0" ? 128u : 64u);
+    ModelShape shape = tiny_shape(s);
+    shape.ternary_head = !options.embedding_type.empty();
+    const Prediction p = predict(shape, {.prompt_tokens = 4, .context = 100, .threads = 1, .seconds = 0});
     SCOPED_TRACE(options.architecture);
     EXPECT_EQ(p.n_parameters, s.n_parameters);
     EXPECT_EQ(p.head_bytes, s.head_bytes);
@@ -128,8 +134,8 @@ TEST(Predict, CountsTheBytesOfARealModel) {
     EXPECT_EQ(p.kv_bytes_per_token, s.kv_bytes_per_token_f16);
     EXPECT_EQ(p.kv_bytes, 100 * s.kv_bytes_per_token_f16);
     EXPECT_EQ(p.decode_kernel, s.decode_kernel);
-    // A loaded model counts its scales too, four bytes a matrix.
-    EXPECT_EQ(p.ternary_bytes + 4 * 7 * s.n_layers, s.ternary_bytes);
+    // A loaded model counts the one scale of a matrix too, four bytes.
+    EXPECT_EQ(p.ternary_bytes + (options.one_scale ? 4 * 7 * s.n_layers : 0), s.ternary_bytes);
     EXPECT_EQ(p.layers_measured, s.n_layers);
     EXPECT_GE(p.decode_seconds.size(), 3u);
     EXPECT_GE(p.prompt_seconds.size(), 3u);
@@ -175,6 +181,7 @@ TEST(Predict, RefusesSizesThatNoModelHas) {
   refuse("key-value heads", [](ModelShape& s) { s.n_kv_heads = 8; });
   refuse("equal groups", [](ModelShape& s) { s.n_kv_heads = 3; });
   refuse("even size", [](ModelShape& s) { s.head_dim = 63; });
+  refuse("share a scale", [](ModelShape& s) { s.scale_cols = 96; });
   refuse("vocabulary", [](ModelShape& s) { s.vocab_size = 0; });
   expect_error(ErrorKind::kInvalidArgument, "trained for 128",
                [&] { static_cast<void>(predict(good, {.prompt_tokens = 129, .seconds = 0})); });

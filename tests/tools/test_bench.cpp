@@ -103,6 +103,16 @@ TEST_F(Bench, KeepsItsMeasurementsForTheNextProcess) {
   }
 }
 
+TEST_F(Bench, MeasuresBlocksWithScalesOfTheirOwnApart) {
+  const CachedChoice cached(model_, fs::path(temporary_path("cache")));
+  cached.choose();
+  if (cached.files().empty()) GTEST_SKIP() << "there is nothing to choose here";
+  EXPECT_EQ(text_of_file(cached.files().front()).find("/128 "), std::string::npos);
+  write_file(model_, make_tiny_model({.architecture = "llama", .type = "PQ2_0", .one_scale = false}).build());
+  cached.choose();
+  EXPECT_NE(text_of_file(cached.files().front()).find("/128 "), std::string::npos);
+}
+
 TEST_F(Bench, MeasuresAgainWhenTheFileIsDamaged) {
   const CachedChoice cached(model_, fs::path(temporary_path("cache")));
   cached.choose();

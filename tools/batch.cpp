@@ -1,7 +1,6 @@
 // tern batch: generates a text for every record of a file.
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <chrono>
 #include <unordered_set>
@@ -315,40 +314,36 @@ int run(Options options) {
 
 }  // namespace
 
-Action declare_batch(CLI::App& app) {
+Action declare_batch(Command& cli) {
   const auto options = std::make_shared<Options>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
-  app.add_option("-i,--input", options->input, "Records, - for standard input")
-      ->type_name("FILE")
-      ->capture_default_str();
-  app.add_option("-o,--output", options->output, "Results, - for standard output; {shard} becomes the shard's name")
-      ->type_name("FILE")
-      ->capture_default_str();
-  app.add_flag("--resume", options->resume, "Go on where a run was stopped or killed");
-  app.add_flag("--force", options->force, "Replace results that are there");
-  app.add_flag("--unordered", options->unordered, "Write results as they are done, not in the order of the records");
-  app.add_option("--parallel", options->parallel, "Texts at once")->type_name("N|auto")->capture_default_str();
-  app.add_option("--memory", options->memory, "For the KV caches of all texts at once, such as 800M or 4G")
-      ->type_name("SIZE|auto")
-      ->capture_default_str();
-  app.add_option("--shard", options->shard,
-                 "Take only every N-th record from the I-th on; auto asks Slurm, MPI, Kubernetes")
-      ->type_name("I/N|auto")
-      ->capture_default_str();
-  app.add_option("-n,--max-tokens", options->generate.max_tokens, "Tokens to generate at most, for each record")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
-      ->type_name("N")
-      ->capture_default_str();
-  options->context.declare_memory(app);
-  options->model.declare_kernels(app);
-  options->model.declare_cache(app);
-  options->sampling.declare(app);
-  app.add_option("--stop", options->generate.stop, "End before this text; repeatable")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
-  app.add_flag("--ignore-eos", options->generate.ignore_eos, "Go on after the model ends its answer");
-  app.add_flag("-q,--quiet", options->quiet, "No notes, progress or figures on standard error");
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
+  cli.option("-i,--input", options->input, "Records, - for standard input").value_name("FILE").show_default();
+  cli.option("-o,--output", options->output, "Results, - for standard output; {shard} becomes the shard's name")
+      .value_name("FILE")
+      .show_default();
+  cli.flag("--resume", options->resume, "Go on where a run was stopped or killed");
+  cli.flag("--force", options->force, "Replace results that are there");
+  cli.flag("--unordered", options->unordered, "Write results as they are done, not in the order of the records");
+  cli.option("--parallel", options->parallel, "Texts at once").value_name("N|auto").show_default();
+  cli.option("--memory", options->memory, "For the KV caches of all texts at once, such as 800M or 4G")
+      .value_name("SIZE|auto")
+      .show_default();
+  cli.option("--shard", options->shard,
+             "Take only every N-th record from the I-th on; auto asks Slurm, MPI, Kubernetes")
+      .value_name("I/N|auto")
+      .show_default();
+  cli.option("-n,--max-tokens", options->generate.max_tokens, "Tokens to generate at most, for each record")
+      .range(1, kMaxContext)
+      .value_name("N")
+      .show_default();
+  options->context.declare_memory(cli);
+  options->model.declare_kernels(cli);
+  options->model.declare_cache(cli);
+  options->sampling.declare(cli);
+  cli.option("--stop", options->generate.stop, "End before this text; repeatable").value_name("TEXT").repeatable();
+  cli.flag("--ignore-eos", options->generate.ignore_eos, "Go on after the model ends its answer");
+  cli.flag("-q,--quiet", options->quiet, "No notes, progress or figures on standard error");
   return [options] { return run(*options); };
 }
 

@@ -1,8 +1,6 @@
 // tern bench: how fast this machine is. Declares the options of all parts; each part is a file of its own, see bench.h.
 #include "tools/bench.h"
 
-#include <CLI/CLI.hpp>
-
 #include "tools/command.h"
 
 namespace tern::tools {
@@ -33,80 +31,64 @@ model (without -m: the shape of BitNet b1.58 2B-4T) with one token or more.
 )";
 
 constexpr std::size_t kMostTokens = std::size_t{1} << 20;
-constexpr unsigned kMostThreads = 1024;
 
-void declare_parts(CLI::App& app, BenchOptions& o) {
-  const auto add = [&](CLI::Option* option) { return option->group("What to measure (default: a model)"); };
-  CLI::Option* const parts[] = {
-      add(app.add_flag("--kernels", o.kernels, "Measure the ternary kernels")),
-      add(app.add_flag("--sweep", o.sweep, "Find the best threads and kernels for a model")),
-      add(app.add_option("--predict", o.predict, "Predict a model's speed and memory: a name, a config.json, or list")
-              ->type_name("SHAPE")),
-      add(app.add_option("--compare", o.compare, "Compare what two runs with --json printed")
-              ->type_name("A.json B.json")
-              ->expected(2))};
-  for (CLI::Option* part : parts) {
-    for (CLI::Option* other : parts) {
-      if (part != other) part->excludes(other);
-    }
-  }
+void declare_parts(Command& cli, BenchOptions& o) {
+  const std::vector<Option> parts = {
+      cli.flag("--kernels", o.kernels, "Measure the ternary kernels"),
+      cli.flag("--sweep", o.sweep, "Find the best threads and kernels for a model"),
+      cli.option("--predict", o.predict, "Predict a model's speed and memory: a name, a config.json, or list")
+          .value_name("SHAPE"),
+      cli.option("--compare", o.compare, "Compare what two runs with --json printed")
+          .value_name("A.json B.json")
+          .n_values(2)};
+  for (const Option part : parts) part.group("What to measure (default: a model)");
+  exclude_each_other(parts);
 }
 
-void declare_sizes(CLI::App& app, BenchOptions& o) {
-  const auto list = [&](const char* names, auto& values, auto least, auto most, const char* help) {
-    app.add_option(names, values, help)->delimiter(',')->check(CLI::Range(least, most))->type_name("LIST");
+void declare_sizes(Command& cli, BenchOptions& o) {
+  const auto list = [&](const char* names, auto& values, std::size_t least, std::size_t most, const char* help) {
+    cli.option(names, values, help).comma_separated().range(least, most).value_name("LIST");
   };
-  list("-p,--prompt", o.prompt, std::size_t{0}, kMostTokens, "Tokens of a prompt; 0 = none [512]");
-  app.add_option("-n,--generate", o.generate, "Tokens to generate in one measurement; 0 = none [32]")
-      ->check(CLI::Range(std::size_t{0}, kMostTokens))
-      ->type_name("N");
-  list("-b,--texts", o.texts, std::size_t{1}, std::size_t{4096}, "Texts that generate together [1]");
-  list("-d,--depth", o.depths, std::size_t{0}, kMostTokens, "Tokens that a text holds before [0]");
-  list("-t,--threads", o.threads, 0u, kMostThreads, "Threads; 0 = physical cores [1, 2, 4, ... cores]");
-  list("--tokens", o.tokens, std::size_t{1}, std::size_t{1} << 16,
-       "With --kernels: tokens multiplied together [1,4,16,128,512]");
-  app.add_option("-c,--context", o.context, "With --predict: tokens that the KV cache holds [4096]")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
-      ->type_name("N");
+  list("-p,--prompt", o.prompt, 0, kMostTokens, "Tokens of a prompt; 0 = none [512]");
+  cli.option("-n,--generate", o.generate, "Tokens to generate in one measurement; 0 = none [32]")
+      .range(0, kMostTokens)
+      .value_name("N");
+  list("-b,--texts", o.texts, 1, 4096, "Texts that generate together [1]");
+  list("-d,--depth", o.depths, 0, kMostTokens, "Tokens that a text holds before [0]");
+  list("-t,--threads", o.threads, 0, kMaxThreads, "Threads; 0 = physical cores [1, 2, 4, ... cores]");
+  list("--tokens", o.tokens, 1, 1 << 16, "With --kernels: tokens multiplied together [1,4,16,128,512]");
+  cli.option("-c,--context", o.context, "With --predict: tokens that the KV cache holds [4096]")
+      .range(1, kMaxContext)
+      .value_name("N");
 }
 
-void declare_measuring(CLI::App& app, BenchOptions& o) {
-  app.add_option("--kernel", o.kernel,
-                 "A family, a kernel, or DECODE+PROMPT [auto; with --kernels and --sweep: all that run here]")
-      ->type_name("NAME");
-  app.add_option("--kv", o.kv, "Number type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32", "int8"}))
-      ->capture_default_str();
-  app.add_option("--head", o.model.head, "Weights of the output head: int8, or f16 for those in the file")
-      ->check(CLI::IsMember({"int8", "f16"}))
-      ->capture_default_str();
-  app.add_option("--reps", o.repetitions, "Repetitions, each a round of all measurements")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--warmup", o.warm_up, "Rounds before, which do not count")
-      ->check(CLI::Range(std::size_t{0}, std::size_t{1000}))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--seconds", o.seconds, "With --kernels and --predict: length of one measurement")
-      ->check(CLI::Range(0.0, 3600.0))
-      ->type_name("S")
-      ->capture_default_str();
-  app.add_flag("--quick", o.quick, "Shorter texts, three repetitions, cores only: a first look");
+void declare_measuring(Command& cli, BenchOptions& o) {
+  cli.option("--kernel", o.kernel,
+             "A family, a kernel, or DECODE+PROMPT [auto; with --kernels and --sweep: all that run here]")
+      .value_name("NAME");
+  cli.option("--kv", o.kv, "Number type of the KV cache").one_of({"f16", "f32", "int8"}).show_default();
+  cli.option("--head", o.model.head, "Weights of the output head: int8, or f16 for those in the file")
+      .one_of({"int8", "f16"})
+      .show_default();
+  cli.option("--reps", o.repetitions, "Repetitions, each a round of all measurements")
+      .range(1, 10'000)
+      .value_name("N")
+      .show_default();
+  cli.option("--warmup", o.warm_up, "Rounds before, which do not count").range(0, 1000).value_name("N").show_default();
+  cli.option("--seconds", o.seconds, "With --kernels and --predict: length of one measurement")
+      .range(0.0, 3600.0)
+      .value_name("S")
+      .show_default();
+  cli.flag("--quick", o.quick, "Shorter texts, three repetitions, cores only: a first look");
 }
 
-void declare_output(CLI::App& app, BenchOptions& o) {
-  CLI::Option* const formats[] = {app.add_flag("--json", o.json, "Print JSON, with all samples"),
-                                  app.add_flag("--csv", o.csv, "Print comma-separated values"),
-                                  app.add_flag("--markdown", o.markdown, "Print a Markdown table")};
-  for (CLI::Option* format : formats) {
-    for (CLI::Option* other : formats) {
-      if (format != other) format->excludes(other);
-    }
-  }
-  app.add_option("--html", o.html, "Write one page with charts, complete in itself")->type_name("FILE");
-  app.add_flag("--remember", o.remember, "With --sweep: keep the choice for tern run with this model");
-  app.add_flag("--forget", o.forget, "With --sweep: drop what was kept for this model, and measure nothing");
+void declare_output(Command& cli, BenchOptions& o) {
+  exclude_each_other({cli.flag("--json", o.json, "Print JSON, with all samples"),
+                      cli.flag("--csv", o.csv, "Print comma-separated values"),
+                      cli.flag("--markdown", o.markdown, "Print a Markdown table")});
+  cli.option("--html", o.html, "Write one page with charts, complete in itself").value_name("FILE");
+  cli.flag("--remember", o.remember, "With --sweep: keep the choice for tern run with this model");
+  cli.flag("--forget", o.forget, "With --sweep: drop what was kept for this model, and measure nothing");
 }
 
 void refuse_what_does_not_go_together(const BenchOptions& o) {
@@ -141,15 +123,15 @@ std::vector<unsigned> doubling_threads(unsigned most) {
   return list;
 }
 
-Action declare_bench(CLI::App& app) {
+Action declare_bench(Command& cli) {
   const auto options = std::make_shared<BenchOptions>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
-  options->model.declare_cache(app);
-  declare_parts(app, *options);
-  declare_sizes(app, *options);
-  declare_measuring(app, *options);
-  declare_output(app, *options);
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
+  options->model.declare_cache(cli);
+  declare_parts(cli, *options);
+  declare_sizes(cli, *options);
+  declare_measuring(cli, *options);
+  declare_output(cli, *options);
   return [options] { return run(*options); };
 }
 

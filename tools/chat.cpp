@@ -1,7 +1,6 @@
 // tern chat: questions and answers with a model, in turn.
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <cstdlib>
 #include <ctime>
@@ -233,24 +232,24 @@ int run(ChatCommandOptions options) {
 
 }  // namespace
 
-Action declare_chat(CLI::App& app) {
+Action declare_chat(Command& cli) {
   const auto options = std::make_shared<ChatCommandOptions>();
-  app.footer(kExamples + describe_chat_commands() + kMoreHelp);
-  options->model.declare_file(app);
-  options->chat.declare(app);
-  options->session.declare(app, "Keep the conversation in FILE.json, and what was computed of it in FILE");
-  app.add_option("-n,--max-tokens", options->generate.max_tokens, "Tokens of an answer at most")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
-      ->type_name("N")
-      ->capture_default_str();
-  options->context.declare(app);
-  options->model.declare_kernels(app);
-  options->model.declare_cache(app);
-  options->sampling.declare(app);
-  app.add_option("--stop", options->generate.stop, "End an answer before this text; repeatable")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
-  app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
+  cli.footer(kExamples + describe_chat_commands() + kMoreHelp);
+  options->model.declare_file(cli);
+  options->chat.declare(cli);
+  options->session.declare(cli, "Keep the conversation in FILE.json, and what was computed of it in FILE");
+  cli.option("-n,--max-tokens", options->generate.max_tokens, "Tokens of an answer at most")
+      .range(1, kMaxContext)
+      .value_name("N")
+      .show_default();
+  options->context.declare(cli);
+  options->model.declare_kernels(cli);
+  options->model.declare_cache(cli);
+  options->sampling.declare(cli);
+  cli.option("--stop", options->generate.stop, "End an answer before this text; repeatable")
+      .value_name("TEXT")
+      .repeatable();
+  cli.flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
   return [options] { return run(*options); };
 }
 

@@ -1,7 +1,6 @@
 #include "tools/chat_options.h"
 
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -18,16 +17,16 @@ constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
 
 }  // namespace
 
-void ChatFlags::declare(CLI::App& app, CLI::Option* needs) {
-  CLI::Option* with_system =
-      app.add_option("--system", system, "What the model is told before the first question")->type_name("TEXT");
-  CLI::Option* with_template =
-      app.add_option("--chat-template", chat_template,
-                     fmt::format("Instead of the model's own: {}, or a file", fmt::join(ChatTemplate::names(), ", ")))
-          ->type_name("NAME|FILE");
-  if (needs == nullptr) return;
-  with_system->needs(needs);
-  with_template->needs(needs);
+void ChatFlags::declare(Command& cli, std::optional<Option> needs) {
+  const Option with_system =
+      cli.option("--system", system, "What the model is told before the first question").value_name("TEXT");
+  const Option with_template =
+      cli.option("--chat-template", chat_template,
+                 fmt::format("Instead of the model's own: {}, or a file", fmt::join(ChatTemplate::names(), ", ")))
+          .value_name("NAME|FILE");
+  if (!needs) return;
+  with_system.needs(*needs);
+  with_template.needs(*needs);
 }
 
 std::optional<ChatTemplate> ChatFlags::given_template() const {
@@ -47,8 +46,8 @@ ChatTemplate template_for(const Model& model, std::optional<ChatTemplate> given)
                   model.summary().path.string(), fmt::join(ChatTemplate::names(), ", ")));
 }
 
-void SessionFlag::declare(CLI::App& app, const std::string& help) {
-  app.add_option("--session", path, help)->type_name("FILE");
+void SessionFlag::declare(Command& cli, const std::string& help) {
+  cli.option("--session", path, help).value_name("FILE");
 }
 
 void SessionFlag::load(Session& session) const {

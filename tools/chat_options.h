@@ -4,7 +4,7 @@
 #include <string>
 
 #include "tern/tern.h"
-#include "tools/cli11.h"
+#include "tools/command_line.h"
 
 namespace tern::tools {
 
@@ -14,7 +14,7 @@ struct ChatFlags {
   std::string chat_template;  ///< a name or a file; empty: the model's own
 
   /// Adds --system and --chat-template. `needs`: an option without which they make no sense.
-  void declare(CLI::App& app, CLI::Option* needs = nullptr);
+  void declare(Command& cli, std::optional<Option> needs = std::nullopt);
   /// What --chat-template names, before a model is read; nothing without it.
   ///
   /// Errors    Error(kIo); Error(kBadFile), Error(kUnsupported): no template that tern can carry out
@@ -30,7 +30,7 @@ struct ChatFlags {
 struct SessionFlag {
   std::string path;  ///< empty: nowhere
 
-  void declare(CLI::App& app, const std::string& help);
+  void declare(Command& cli, const std::string& help);
   [[nodiscard]] bool is_given() const noexcept { return !path.empty(); }
   /// Reads the file if it is there.
   ///

@@ -1,6 +1,5 @@
 // tern convert: a model as a GGUF file of other types.
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
 #include <cmath>
 #include <optional>
@@ -147,49 +146,47 @@ int run(const ConvertCommand& command) {
   return kFaultFound;
 }
 
-void declare_verification(CLI::App& app, ConvertCommand& command) {
-  auto* verify = app.add_flag("--verify", command.verify, "Compare what both models predict");
-  app.add_option("--verify-text", command.verify_text, "Text to predict instead of the built-in one; 256 tokens count")
-      ->type_name("FILE")
-      ->needs(verify);
-  app.add_option("--verify-max-kl", command.verify_max_kl, "Status 6 when the mean KL divergence is above X nats")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("X")
-      ->needs(verify);
+void declare_verification(Command& cli, ConvertCommand& command) {
+  const Option verify = cli.flag("--verify", command.verify, "Compare what both models predict");
+  cli.option("--verify-text", command.verify_text, "Text to predict instead of the built-in one; 256 tokens count")
+      .value_name("FILE")
+      .needs(verify);
+  cli.option("--verify-max-kl", command.verify_max_kl, "Status 6 when the mean KL divergence is above X nats")
+      .not_negative()
+      .value_name("X")
+      .needs(verify);
 }
 
 }  // namespace
 
-Action declare_convert(CLI::App& app) {
+Action declare_convert(Command& cli) {
   const auto command = std::make_shared<ConvertCommand>();
-  app.footer(kExamples);
-  app.add_option("source", command->source, "GGUF file, whole or split, or Hugging Face directory")
-      ->type_name("SOURCE")
-      ->required();
-  app.add_option("-o,--output", command->output, "GGUF file to write")->type_name("FILE")->required();
-  app.add_option("--type", command->options.type, "Of the ternary layers")
-      ->check(CLI::IsMember(convert_types()))
-      ->capture_default_str();
-  app.add_option("--embedding", command->options.embedding, "Type of the embedding")
-      ->check(CLI::IsMember(convert_float_types()))
-      ->capture_default_str();
-  app.add_option("--head", command->options.head, "Type of the output head, where it is not the embedding")
-      ->check(CLI::IsMember(convert_float_types()))
-      ->capture_default_str();
-  app.add_option("--i2s-layout", command->i2s_layout, "Block size of I2_S in the source: 64 if quantized on ARM")
-      ->check(CLI::IsMember({"128", "64"}))
-      ->capture_default_str();
-  app.add_option("--layout", command->options.layout,
-                 "Of kernel-ready: e5, rows64, tile16x4 or plain instead of this machine's")
-      ->type_name("NAME");
-  app.add_option("-t,--threads", command->options.threads, "Threads; 0 = physical cores")
-      ->check(CLI::Range(0u, 1024u))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_flag("--force", command->options.overwrite, "Replace a file that is there already");
-  declare_verification(app, *command);
-  app.add_flag("--json", command->json, "Print one JSON object");
-  app.add_flag("-q,--quiet", command->quiet, "No progress, and no summary");
+  cli.footer(kExamples);
+  cli.option("source", command->source, "GGUF file, whole or split, or Hugging Face directory")
+      .value_name("SOURCE")
+      .required();
+  cli.option("-o,--output", command->output, "GGUF file to write").value_name("FILE").required();
+  cli.option("--type", command->options.type, "Of the ternary layers").one_of(convert_types()).show_default();
+  cli.option("--embedding", command->options.embedding, "Type of the embedding")
+      .one_of(convert_float_types())
+      .show_default();
+  cli.option("--head", command->options.head, "Type of the output head, where it is not the embedding")
+      .one_of(convert_float_types())
+      .show_default();
+  cli.option("--i2s-layout", command->i2s_layout, "Block size of I2_S in the source: 64 if quantized on ARM")
+      .one_of({"128", "64"})
+      .show_default();
+  cli.option("--layout", command->options.layout,
+             "Of kernel-ready: e5, rows64, tile16x4 or plain instead of this machine's")
+      .value_name("NAME");
+  cli.option("-t,--threads", command->options.threads, "Threads; 0 = physical cores")
+      .range(0, 1024)
+      .value_name("N")
+      .show_default();
+  cli.flag("--force", command->options.overwrite, "Replace a file that is there already");
+  declare_verification(cli, *command);
+  cli.flag("--json", command->json, "Print one JSON object");
+  cli.flag("-q,--quiet", command->quiet, "No progress, and no summary");
   return [command] { return run(*command); };
 }
 

@@ -1,6 +1,5 @@
 // tern doctor: checks that this machine, and a model, compute what they should.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -132,13 +131,13 @@ int run(const DoctorOptions& options) {
 
 }  // namespace
 
-Action declare_doctor(CLI::App& app) {
+Action declare_doctor(Command& cli) {
   const auto options = std::make_shared<DoctorOptions>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
-  options->model.declare_kernels(app);
-  app.add_flag("--json", options->json, "Print one JSON object");
-  app.add_flag("-q,--quiet", options->quiet, "Print nothing: the exit status says it");
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
+  options->model.declare_kernels(cli);
+  cli.flag("--json", options->json, "Print one JSON object");
+  cli.flag("-q,--quiet", options->quiet, "Print nothing: the exit status says it");
   return [options] { return run(*options); };
 }
 

@@ -1,7 +1,6 @@
 // tern embed: texts to vectors.
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <bit>
 #include <deque>
@@ -219,31 +218,27 @@ int run(Options options) {
 
 }  // namespace
 
-Action declare_embed(CLI::App& app) {
+Action declare_embed(Command& cli) {
   const auto options = std::make_shared<Options>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
   options->model.head = "f16";  // it is not used
-  app.add_option("text", options->texts, "Texts")->type_name("TEXT");
-  app.add_option("-i,--input", options->input, "A text on every line, - for standard input")->type_name("FILE");
-  app.add_flag("--jsonl", options->jsonl, "The lines are records of JSON");
-  app.add_option("-o,--output", options->output, "Vectors, - for standard output")
-      ->type_name("FILE")
-      ->capture_default_str();
-  app.add_option("--format", options->format, "json, or f32 for the numbers alone")
-      ->check(CLI::IsMember({"json", "f32"}))
-      ->capture_default_str();
-  app.add_option("--pooling", options->pooling, "last token or mean of all; auto: as the model says")
-      ->check(CLI::IsMember({"auto", "last", "mean"}))
-      ->capture_default_str();
-  app.add_flag("--no-normalize", options->no_normalize, "Leave the length of vectors as it is");
-  app.add_flag("--truncate", options->truncate, "Cut texts that are longer than the context");
-  app.add_option("--similarity", options->similarity, "Print the cosine similarity of two texts")
-      ->expected(2)
-      ->type_name("A B");
-  options->context.declare_memory(app);
-  options->model.declare_kernels(app);
-  app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
+  cli.option("text", options->texts, "Texts").value_name("TEXT");
+  cli.option("-i,--input", options->input, "A text on every line, - for standard input").value_name("FILE");
+  cli.flag("--jsonl", options->jsonl, "The lines are records of JSON");
+  cli.option("-o,--output", options->output, "Vectors, - for standard output").value_name("FILE").show_default();
+  cli.option("--format", options->format, "json, or f32 for the numbers alone").one_of({"json", "f32"}).show_default();
+  cli.option("--pooling", options->pooling, "last token or mean of all; auto: as the model says")
+      .one_of({"auto", "last", "mean"})
+      .show_default();
+  cli.flag("--no-normalize", options->no_normalize, "Leave the length of vectors as it is");
+  cli.flag("--truncate", options->truncate, "Cut texts that are longer than the context");
+  cli.option("--similarity", options->similarity, "Print the cosine similarity of two texts")
+      .n_values(2)
+      .value_name("A B");
+  options->context.declare_memory(cli);
+  options->model.declare_kernels(cli);
+  cli.flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
   return [options] { return run(*options); };
 }
 

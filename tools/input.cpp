@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <cerrno>
 #include <charconv>
@@ -63,13 +62,13 @@ std::optional<unsigned char> parse_hex_escape(std::string_view text) {
 
 }  // namespace
 
-void TextSource::declare(CLI::App& app, const std::string& what) {
-  text_ = app.add_option("-p,--prompt,text", argument, what)->type_name("TEXT");
-  app.add_option("-f,--file", file, what + " from a file, - for standard input")->type_name("FILE")->excludes(text_);
-  app.add_flag("-e,--escapes", escapes, "Turn \\n, \\t, \\xNN and their like in the text into characters");
+void TextSource::declare(Command& cli, const std::string& what) {
+  text_ = cli.option("-p,--prompt,text", argument, what).value_name("TEXT");
+  cli.option("-f,--file", file, what + " from a file, - for standard input").value_name("FILE").excludes(text_);
+  cli.flag("-e,--escapes", escapes, "Turn \\n, \\t, \\xNN and their like in the text into characters");
 }
 
-bool TextSource::is_argument() const { return text_ != nullptr && text_->count() > 0; }
+bool TextSource::is_argument() const { return text_.is_given(); }
 
 std::string TextSource::read() const {
   std::string text = read_plain();

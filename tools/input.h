@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "tern/tokenizer.h"
-#include "tools/cli11.h"
+#include "tools/command_line.h"
 
 namespace tern::tools {
 
@@ -20,7 +20,7 @@ struct TextSource {
   bool escapes = false;  ///< turn \n, \t and their like in the text into characters
 
   /// Adds TEXT (also -p), -f and -e to a command.
-  void declare(CLI::App& app, const std::string& what);
+  void declare(Command& cli, const std::string& what);
   /// The text, byte for byte but for escapes.
   ///
   /// Errors    Error(kInvalidArgument): several sources or none; Error(kIo)
@@ -35,7 +35,7 @@ struct TextSource {
   [[nodiscard]] std::string read_plain() const;
   void require_input() const;
 
-  CLI::Option* text_ = nullptr;
+  Option text_;
 };
 
 /// The lines of a file, one after the other; "-" is standard input.

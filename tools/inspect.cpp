@@ -1,6 +1,5 @@
 // tern inspect: what a model file holds, and what this machine can do with it.
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
 
 #include <map>
 #include <optional>
@@ -267,15 +266,15 @@ int run(const InspectOptions& options) {
 
 }  // namespace
 
-Action declare_inspect(CLI::App& app) {
+Action declare_inspect(Command& cli) {
   const auto options = std::make_shared<InspectOptions>();
-  app.footer(kExamples);
-  options->model.declare_file(app, "-m,--model,model");
-  options->context.declare_memory(app);
-  options->model.declare_kernels(app);
-  app.add_flag("--tensors", options->tensors, "List every tensor too");
-  app.add_flag("--metadata", options->metadata, "List the file's keys instead");
-  app.add_flag("--json", options->json, "Print one JSON object");
+  cli.footer(kExamples);
+  options->model.declare_file(cli, "-m,--model,model");
+  options->context.declare_memory(cli);
+  options->model.declare_kernels(cli);
+  cli.flag("--tensors", options->tensors, "List every tensor too");
+  cli.flag("--metadata", options->metadata, "List the file's keys instead");
+  cli.flag("--json", options->json, "Print one JSON object");
   return [options] { return run(*options); };
 }
 

@@ -1,5 +1,4 @@
 // tern logits: the raw numbers behind every next token.
-#include <CLI/CLI.hpp>
 
 #include <bit>
 
@@ -46,18 +45,16 @@ int run(const LogitsOptions& options) {
 
 }  // namespace
 
-Action declare_logits(CLI::App& app) {
+Action declare_logits(Command& cli) {
   const auto options = std::make_shared<LogitsOptions>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
-  app.add_option("--tokens", options->tokens, "Token ids with commas between them")->type_name("IDS")->required();
-  app.add_option("-o,--output", options->output, "Where to write, - for standard output")
-      ->type_name("FILE")
-      ->required();
-  options->context.declare(app);
-  options->model.declare_kernels(app);
-  options->model.declare_cache(app);
-  app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
+  cli.option("--tokens", options->tokens, "Token ids with commas between them").value_name("IDS").required();
+  cli.option("-o,--output", options->output, "Where to write, - for standard output").value_name("FILE").required();
+  options->context.declare(cli);
+  options->model.declare_kernels(cli);
+  options->model.declare_cache(cli);
+  cli.flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
   return [options] { return run(*options); };
 }
 

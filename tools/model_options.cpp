@@ -1,7 +1,6 @@
 #include "tools/model_options.h"
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -13,43 +12,40 @@
 namespace tern::tools {
 namespace {
 
-constexpr unsigned kMaxThreads = 1024;
-constexpr std::size_t kMaxContext = std::size_t{1} << 31;  // tokens
 constexpr const char* kBundledName = "tern-stories.gguf";
 
 }  // namespace
 
-void ModelOptions::declare_file(CLI::App& app, const std::string& names) {
-  app.add_option(names, path, "GGUF file or Hugging Face directory; default: $TERN_MODEL, else the bundled model")
-      ->type_name("PATH");
-  app.add_option("--pre", open.pre_rule, "Pre-tokenizer rule instead of the file's own, e.g. llama3")
-      ->type_name("RULE");
+void ModelOptions::declare_file(Command& cli, const std::string& names) {
+  cli.option(names, path, "GGUF file or Hugging Face directory; default: $TERN_MODEL, else the bundled model")
+      .value_name("PATH");
+  cli.option("--pre", open.pre_rule, "Pre-tokenizer rule instead of the file's own, e.g. llama3").value_name("RULE");
 }
 
-void ModelOptions::declare_kernels(CLI::App& app) {
-  threads_ = app.add_option("-t,--threads", open.threads, "Threads; 0 = physical cores")
-                 ->check(CLI::Range(0u, kMaxThreads))
-                 ->type_name("N")
-                 ->capture_default_str();
-  kernel_ = app.add_option("--kernel", open.kernel,
-                           "auto, addsub, dot, reference, a kernel's name (see tern inspect), or two: DECODE+PROMPT")
-                ->type_name("NAME")
-                ->capture_default_str();
-  app.add_option("--head", head, "Weights of the output head: int8, or f16 for those in the file")
-      ->check(CLI::IsMember({"int8", "f16"}))
-      ->capture_default_str();
-  app.add_option("--i2s-layout", i2s_layout, "Block size of I2_S files: 64 for files quantized on ARM")
-      ->check(CLI::IsMember({"128", "64"}))
-      ->capture_default_str();
+void ModelOptions::declare_kernels(Command& cli) {
+  threads_ = cli.option("-t,--threads", open.threads, "Threads; 0 = physical cores")
+                 .range(0, kMaxThreads)
+                 .value_name("N")
+                 .show_default();
+  kernel_ = cli.option("--kernel", open.kernel,
+                       "auto, addsub, dot, reference, a kernel's name (see tern inspect), or two: DECODE+PROMPT")
+                .value_name("NAME")
+                .show_default();
+  cli.option("--head", head, "Weights of the output head: int8, or f16 for those in the file")
+      .one_of({"int8", "f16"})
+      .show_default();
+  cli.option("--i2s-layout", i2s_layout, "Block size of I2_S files: 64 for files quantized on ARM")
+      .one_of({"128", "64"})
+      .show_default();
 }
 
-void ModelOptions::declare_cache(CLI::App& app) {
-  app.add_flag("--cache", uses_cache_,
-               "Keep a copy of the model as kernels read it, in ~/.cache/tern/models, and start from that in no time");
-  app.add_option("--cache-size", cache_gib_, "GiB that all such copies may take; the least used ones go first")
-      ->check(CLI::Range(0.0, 1048576.0))
-      ->type_name("GIB")
-      ->capture_default_str();
+void ModelOptions::declare_cache(Command& cli) {
+  cli.flag("--cache", uses_cache_,
+           "Keep a copy of the model as kernels read it, in ~/.cache/tern/models, and start from that in no time");
+  cli.option("--cache-size", cache_gib_, "GiB that all such copies may take; the least used ones go first")
+      .range(0.0, 1048576.0)
+      .value_name("GIB")
+      .show_default();
 }
 
 std::string ModelOptions::resolved_path() const {
@@ -72,7 +68,7 @@ OpenOptions ModelOptions::open_options() const {
 }
 
 void ModelOptions::use_remembered_choice() {
-  const bool named = (threads_ != nullptr && threads_->count() > 0) || (kernel_ != nullptr && kernel_->count() > 0);
+  const bool named = threads_.is_given() || kernel_.is_given();
   if (named || !remembers_any_choice()) return;
   const auto choice = remembered_choice(inspect(resolved_path(), open_options()));
   if (!choice) return;
@@ -105,22 +101,20 @@ std::shared_ptr<const Model> ModelOptions::load(bool quiet) const {
   return opened.model;
 }
 
-void ContextOptions::declare_memory(CLI::App& app) {
-  app.add_option("-c,--context", context, "Tokens of prompt and answer together; 0 = what the model was trained for")
-      ->check(CLI::Range(std::size_t{0}, kMaxContext))
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--kv", kv, "Number type of the KV cache")
-      ->check(CLI::IsMember({"f16", "f32", "int8"}))
-      ->capture_default_str();
+void ContextOptions::declare_memory(Command& cli) {
+  cli.option("-c,--context", context, "Tokens of prompt and answer together; 0 = what the model was trained for")
+      .range(0, kMaxContext)
+      .value_name("N")
+      .show_default();
+  cli.option("--kv", kv, "Number type of the KV cache").one_of({"f16", "f32", "int8"}).show_default();
 }
 
-void ContextOptions::declare(CLI::App& app) {
-  declare_memory(app);
-  app.add_option("--batch", batch, "Tokens of the prompt computed together; changes speed only")
-      ->check(CLI::Range(std::size_t{1}, kMaxContext))
-      ->type_name("N")
-      ->capture_default_str();
+void ContextOptions::declare(Command& cli) {
+  declare_memory(cli);
+  cli.option("--batch", batch, "Tokens of the prompt computed together; changes speed only")
+      .range(1, kMaxContext)
+      .value_name("N")
+      .show_default();
 }
 
 SessionOptions ContextOptions::session_options(unsigned threads) const {

@@ -6,9 +6,12 @@
 #include <string_view>
 
 #include "tern/tern.h"
-#include "tools/cli11.h"
+#include "tools/command_line.h"
 
 namespace tern::tools {
+
+inline constexpr unsigned kMaxThreads = 1024;
+inline constexpr std::size_t kMaxContext = std::size_t{1} << 31;  // tokens
 
 /// Which model, and how it is read. Shared by the commands that need one.
 struct ModelOptions {
@@ -18,11 +21,11 @@ struct ModelOptions {
   OpenOptions open;
 
   /// Adds -m and --pre. `names`: of the first, e.g. to make it positional too.
-  void declare_file(CLI::App& app, const std::string& names = "-m,--model");
+  void declare_file(Command& cli, const std::string& names = "-m,--model");
   /// Adds --kernel, --head, --i2s-layout and -t.
-  void declare_kernels(CLI::App& app);
+  void declare_kernels(Command& cli);
   /// Adds --cache and --cache-size, which load() heeds.
-  void declare_cache(CLI::App& app);
+  void declare_cache(Command& cli);
 
   /// Errors    Error(kInvalidArgument): no model was named and none is bundled
   [[nodiscard]] std::string resolved_path() const;
@@ -42,8 +45,8 @@ struct ModelOptions {
  private:
   bool uses_cache_ = false;
   double cache_gib_ = 20.0;
-  CLI::Option* threads_ = nullptr;
-  CLI::Option* kernel_ = nullptr;
+  Option threads_;
+  Option kernel_;
   bool remembered_ = false;
 };
 
@@ -54,9 +57,9 @@ struct ContextOptions {
   std::size_t batch = SessionOptions{}.batch;
 
   /// Adds -c and --kv, which decide on the memory of the KV cache.
-  void declare_memory(CLI::App& app);
+  void declare_memory(Command& cli);
   /// Adds -c, --kv and --batch.
-  void declare(CLI::App& app);
+  void declare(Command& cli);
   [[nodiscard]] SessionOptions session_options(unsigned threads) const;
   /// Remarks on standard error that the context is longer than the model was trained for, if it is.
   void print_note_if_too_long(const Model& model) const;

@@ -1,7 +1,6 @@
 // tern perplexity: how well a model predicts a text.
 #include <fmt/core.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -192,21 +191,21 @@ int run(const PerplexityOptions& options) {
 
 }  // namespace
 
-Action declare_perplexity(CLI::App& app) {
+Action declare_perplexity(Command& cli) {
   const auto options = std::make_shared<PerplexityOptions>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
-  app.add_option("-f,--file", options->file, "Text to predict, - for standard input")->type_name("FILE")->required();
-  app.add_option("--max-tokens", options->max_tokens, "Score only the first N tokens; 0 = all")
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_flag("--compare-head", options->compare_head,
-               "Say how far the int8 head is from the file's (three times the work)");
-  options->context.declare(app);
-  options->model.declare_kernels(app);
-  options->model.declare_cache(app);
-  app.add_flag("--json", options->json, "Print one JSON object");
-  app.add_flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
+  cli.option("-f,--file", options->file, "Text to predict, - for standard input").value_name("FILE").required();
+  cli.option("--max-tokens", options->max_tokens, "Score only the first N tokens; 0 = all")
+      .value_name("N")
+      .show_default();
+  cli.flag("--compare-head", options->compare_head,
+           "Say how far the int8 head is from the file's (three times the work)");
+  options->context.declare(cli);
+  options->model.declare_kernels(cli);
+  options->model.declare_cache(cli);
+  cli.flag("--json", options->json, "Print one JSON object");
+  cli.flag("-q,--quiet", options->quiet, "No notes or progress on standard error");
   return [options] { return run(*options); };
 }
 

@@ -1,7 +1,6 @@
 // tern run: continues a text.
 #include <fmt/ranges.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <optional>
 #include <utility>
@@ -47,31 +46,29 @@ struct RunOptions {
   bool quiet = false;
 };
 
-void declare_options(CLI::App& app, RunOptions& options) {
-  app.footer(kExamples);
-  options.model.declare_file(app);
-  options.prompt.declare(app, "Text to continue");
-  app.add_option("-n,--max-tokens", options.generate.max_tokens, "Tokens to generate at most")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 31))
-      ->type_name("N")
-      ->capture_default_str();
-  CLI::Option* chat = app.add_flag("--chat", options.chat, "Take the text as a question, in the model's chat template");
-  options.chat_flags.declare(app, chat);
-  options.session.declare(app,
+void declare_options(Command& cli, RunOptions& options) {
+  cli.footer(kExamples);
+  options.model.declare_file(cli);
+  options.prompt.declare(cli, "Text to continue");
+  cli.option("-n,--max-tokens", options.generate.max_tokens, "Tokens to generate at most")
+      .range(1, kMaxContext)
+      .value_name("N")
+      .show_default();
+  const Option chat = cli.flag("--chat", options.chat, "Take the text as a question, in the model's chat template");
+  options.chat_flags.declare(cli, chat);
+  options.session.declare(cli,
                           "Go on from what FILE holds computed of the prompt, if it is there, and keep the rest in it");
-  options.context.declare(app);
-  options.model.declare_kernels(app);
-  options.model.declare_cache(app);
-  options.sampling.declare(app);
-  app.add_option("--stop", options.generate.stop, "End before this text; repeatable")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
-  app.add_flag("--ignore-eos", options.generate.ignore_eos, "Go on after the model ends its answer");
-  app.add_flag("--lookup", options.generate.lookup,
-               "Guess ahead where the text repeats itself: the same text, sooner if it does");
-  app.add_flag("--echo", options.echo, "Print the prompt too")->excludes(chat);
-  app.add_flag("--json", options.json, "Print one JSON object instead of the text");
-  app.add_flag("-q,--quiet", options.quiet, "No notes, progress or figures on standard error");
+  options.context.declare(cli);
+  options.model.declare_kernels(cli);
+  options.model.declare_cache(cli);
+  options.sampling.declare(cli);
+  cli.option("--stop", options.generate.stop, "End before this text; repeatable").value_name("TEXT").repeatable();
+  cli.flag("--ignore-eos", options.generate.ignore_eos, "Go on after the model ends its answer");
+  cli.flag("--lookup", options.generate.lookup,
+           "Guess ahead where the text repeats itself: the same text, sooner if it does");
+  cli.flag("--echo", options.echo, "Print the prompt too").excludes(chat);
+  cli.flag("--json", options.json, "Print one JSON object instead of the text");
+  cli.flag("-q,--quiet", options.quiet, "No notes, progress or figures on standard error");
 }
 
 std::string read_prompt(const RunOptions& options) {
@@ -176,9 +173,9 @@ int run(RunOptions options) {
 
 }  // namespace
 
-Action declare_run(CLI::App& app) {
+Action declare_run(Command& cli) {
   const auto options = std::make_shared<RunOptions>();
-  declare_options(app, *options);
+  declare_options(cli, *options);
   return [options] { return run(*options); };
 }
 

@@ -1,7 +1,6 @@
 #include "tools/sampling_options.h"
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
 #include "tern/error.h"
 #include "tools/input.h"
@@ -24,24 +23,24 @@ std::pair<Token, float> parse_bias(std::string_view text) {
 
 }  // namespace
 
-void SamplingFlags::declare(CLI::App& app) {
+void SamplingFlags::declare(Command& cli) {
   SamplingOptions& s = sampling;
   const auto add = [&](const char* name, auto& value, const char* help) {
-    return app.add_option(name, value, help)->capture_default_str()->group("Sampling");
+    return cli.option(name, value, help).show_default().group("Sampling");
   };
-  add("--temp", s.temperature, "Divides the logits; 0 = always the most likely token")->type_name("T");
-  add("--top-k", s.top_k, "Keep the K most likely tokens; 0 = all")->type_name("K");
-  add("--top-p", s.top_p, "Keep the smallest set of tokens with this probability; 1 = all")->type_name("P");
-  add("--min-p", s.min_p, "Keep tokens at least this share as likely as the best; 0 = all")->type_name("P");
-  add("--repeat-penalty", s.repeat_penalty, "Make recent tokens less likely; 1 = off")->type_name("X");
-  add("--frequency-penalty", s.frequency_penalty, "Taken from the logit for each recent use; 0 = off")->type_name("X");
-  add("--presence-penalty", s.presence_penalty, "Taken from the logit of recent tokens; 0 = off")->type_name("X");
-  add("--penalty-window", s.penalty_window, "Tokens that count as recent")->type_name("N");
-  add("--seed", s.seed, "Of the draws")->type_name("N");
-  app.add_option("--logit-bias", logit_bias, "Add VALUE to a token's logit; -inf forbids it; repeatable")
-      ->type_name("TOKEN=VALUE")
-      ->allow_extra_args(false)
-      ->group("Sampling");
+  add("--temp", s.temperature, "Divides the logits; 0 = always the most likely token").value_name("T");
+  add("--top-k", s.top_k, "Keep the K most likely tokens; 0 = all").value_name("K");
+  add("--top-p", s.top_p, "Keep the smallest set of tokens with this probability; 1 = all").value_name("P");
+  add("--min-p", s.min_p, "Keep tokens at least this share as likely as the best; 0 = all").value_name("P");
+  add("--repeat-penalty", s.repeat_penalty, "Make recent tokens less likely; 1 = off").value_name("X");
+  add("--frequency-penalty", s.frequency_penalty, "Taken from the logit for each recent use; 0 = off").value_name("X");
+  add("--presence-penalty", s.presence_penalty, "Taken from the logit of recent tokens; 0 = off").value_name("X");
+  add("--penalty-window", s.penalty_window, "Tokens that count as recent").value_name("N");
+  add("--seed", s.seed, "Of the draws").value_name("N");
+  cli.option("--logit-bias", logit_bias, "Add VALUE to a token's logit; -inf forbids it; repeatable")
+      .value_name("TOKEN=VALUE")
+      .repeatable()
+      .group("Sampling");
 }
 
 SamplingOptions SamplingFlags::options() const {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "tern/sampler.h"
-#include "tools/cli11.h"
+#include "tools/command_line.h"
 
 namespace tern::tools {
 
@@ -13,7 +13,7 @@ struct SamplingFlags {
   SamplingOptions sampling = {.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .seed = 0};
   std::vector<std::string> logit_bias = {};  // "TOKEN=VALUE"
 
-  void declare(CLI::App& app);
+  void declare(Command& cli);
   /// `sampling` with the biases in it.
   ///
   /// Errors    Error(kInvalidArgument)

@@ -1,14 +1,11 @@
 // The tern command: parses the command line, runs one command, and turns errors into one line and an exit status.
-#include <fmt/core.h>
-#include <CLI/CLI.hpp>
-
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
-#include <sstream>
 
-#include "tern/tern.h"
+#include "tern/error.h"
+#include "tern/version.h"
 #include "tools/command.h"
 #include "tools/output.h"
 #include "tools/status.h"
@@ -16,13 +13,13 @@
 namespace tern::tools {
 namespace {
 
-struct Command {
+struct Entry {
   const char* name;
   const char* summary;
   Declare declare;
 };
 
-constexpr Command kCommands[] = {
+constexpr Entry kCommands[] = {
     {"run", "Continue a text", declare_run},
     {"chat", "Talk with a model", declare_chat},
     {"batch", "Generate a text for every record of a file", declare_batch},
@@ -61,33 +58,13 @@ int report(int status, std::string_view message) {
   return status;
 }
 
-/// Help and version go to standard output, everything else is the user's mistake.
-int report_parse_result(const CLI::App& app, const CLI::ParseError& error) {
-  std::ostringstream out;
-  std::ostringstream err;
-  if (app.exit(error, out, err) == kSuccess) {
-    print(out.str());
-    return kSuccess;
-  }
-  return report(kUsageError, fmt::format("{} (see tern --help, or tern COMMAND --help)", error.what()));
-}
-
 int run_command_line(int argc, char** argv) {
-  CLI::App app("Runs ternary language models on ordinary processors.", "tern");
-  app.set_version_flag("--version", std::string("tern ") + TERN_VERSION);
-  app.footer(kFooter);
-  app.require_subcommand(0, 1);  // none is reported below, so that a misspelt one is named instead
-  Action action;
-  for (const Command& command : kCommands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.summary);
-    sub->callback([&action, declared = command.declare(*sub)] { action = declared; });
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return report_parse_result(app, error);
-  }
-  if (!action) return report(kUsageError, "which command? (see tern --help)");
+  CommandLine line({.name = "tern",
+                    .version = TERN_VERSION,
+                    .summary = "Runs ternary language models on ordinary processors.",
+                    .footer = kFooter});
+  for (const Entry& command : kCommands) line.add_command(command.name, command.summary, command.declare);
+  const Action action = line.parse(argc, argv);
   return action();
 }
 

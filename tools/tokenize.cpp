@@ -1,6 +1,5 @@
 // tern tokenize: text to token ids.
 #include <fmt/ranges.h>
-#include <CLI/CLI.hpp>
 
 #include "tern/tern.h"
 #include "tools/command.h"
@@ -91,15 +90,15 @@ int run(const TokenizeOptions& options) {
 
 }  // namespace
 
-Action declare_tokenize(CLI::App& app) {
+Action declare_tokenize(Command& cli) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.footer(kExamples);
-  options->model.declare_file(app);
-  options->text.declare(app, "Text to split");
-  app.add_flag("--ids", options->ids_only, "Print the ids alone, on one line");
-  app.add_flag("--special", options->encode.parse_special, "Recognise the text of control tokens");
-  app.add_flag("--add-bos", options->encode.add_special, "Add the tokens that the model wants around a text");
-  app.add_flag("--jsonl", options->jsonl, R"(Read lines of {"text":...,"special":...}, answer {"ids":[...]})");
+  cli.footer(kExamples);
+  options->model.declare_file(cli);
+  options->text.declare(cli, "Text to split");
+  cli.flag("--ids", options->ids_only, "Print the ids alone, on one line");
+  cli.flag("--special", options->encode.parse_special, "Recognise the text of control tokens");
+  cli.flag("--add-bos", options->encode.add_special, "Add the tokens that the model wants around a text");
+  cli.flag("--jsonl", options->jsonl, R"(Read lines of {"text":...,"special":...}, answer {"ids":[...]})");
   return [options] { return run(*options); };
 }
 

@@ -15,6 +15,7 @@ constexpr const char* kExamples = R"(Examples:
   tern bench --json > a.json                    # ... change something ...
   tern bench --json > b.json; tern bench --compare a.json b.json
   tern bench --kernels --kernel addsub --tokens 1,512
+  tern bench --kernels --scale-cols 128         # blocks of weights with scales of their own
 
 Every figure is a median over repetitions; "spread" is half of the distance
 between the quartiles. "limit" is what memory or the processor allow at most:
@@ -30,6 +31,7 @@ model (without -m: the shape of BitNet b1.58 2B-4T) with one token or more.
   peak    share of what the kernel's chief instruction alone would allow
 )";
 
+constexpr std::size_t kMostScaleCols = std::size_t{1} << 15;
 constexpr std::size_t kMostTokens = std::size_t{1} << 20;
 
 void declare_parts(Command& cli, BenchOptions& o) {
@@ -57,6 +59,9 @@ void declare_sizes(Command& cli, BenchOptions& o) {
   list("-d,--depth", o.depths, 0, kMostTokens, "Tokens that a text holds before [0]");
   list("-t,--threads", o.threads, 0, kMaxThreads, "Threads; 0 = physical cores [1, 2, 4, ... cores]");
   list("--tokens", o.tokens, 1, 1 << 16, "With --kernels: tokens multiplied together [1,4,16,128,512]");
+  cli.option("--scale-cols", o.scale_cols, "With --kernels and --predict: weights in a row that share a scale; 0 = all")
+      .range(0, kMostScaleCols)
+      .value_name("N");
   cli.option("-c,--context", o.context, "With --predict: tokens that the KV cache holds [4096]")
       .range(1, kMaxContext)
       .value_name("N");
@@ -98,6 +103,7 @@ void refuse_what_does_not_go_together(const BenchOptions& o) {
   if ((o.remember || o.forget) && !o.sweep) refuse("bench: --remember and --forget need --sweep");
   if (o.remember && o.forget) refuse("bench: --remember and --forget exclude each other");
   if (!o.tokens.empty() && !o.kernels) refuse("bench: --tokens needs --kernels");
+  if (o.scale_cols && !o.kernels && o.predict.empty()) refuse("bench: --scale-cols needs --kernels or --predict");
 }
 
 int run(const BenchOptions& options) {

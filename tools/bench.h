@@ -25,8 +25,9 @@ struct BenchOptions {
   std::vector<std::size_t> texts;
   std::vector<std::size_t> depths;
   std::vector<unsigned> threads;
-  std::vector<std::size_t> tokens;  ///< of kernels
-  std::size_t context = 0;          ///< tokens, of a prediction's KV cache
+  std::vector<std::size_t> tokens;        ///< of kernels
+  std::optional<std::size_t> scale_cols;  ///< empty: as the model has them
+  std::size_t context = 0;                ///< tokens, of a prediction's KV cache
   std::size_t repetitions = 5;
   std::size_t warm_up = 1;
   double seconds = 0.5;

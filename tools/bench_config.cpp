@@ -57,7 +57,9 @@ class Config {
 std::string architecture_of(const Config& config) {
   const bool bitnet = config.text("model_type") == "bitnet" || config.text("architectures").starts_with("Bit");
   if (bitnet) return config.text("hidden_act") == "relu2" ? "bitnet-b1.58" : "bitnet";
-  return config.text("model_type") == "qwen3" ? "qwen3" : "llama";
+  const std::string type = config.text("model_type");
+  if (type.starts_with("gemma3")) return "gemma3";
+  return type == "qwen3" || type == "minicpm" ? type : "llama";
 }
 
 }  // namespace

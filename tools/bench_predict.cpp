@@ -54,6 +54,8 @@ Json to_json(const ModelShape& shape) {
           {"vocab_size", shape.vocab_size},
           {"context_length", shape.context_length},
           {"head", to_string(shape.head)},
+          {"ternary_head", shape.ternary_head},
+          {"scale_cols", shape.scale_cols},
           {"confirmed", shape.confirmed}};
 }
 
@@ -88,8 +90,8 @@ std::string describe(const ModelShape& shape, const Prediction& p, const Predict
       "{} tokens; {:.0f} MB are available\n",
       megabytes(p.resident_bytes), megabytes(p.ternary_bytes), megabytes(p.head_bytes), megabytes(p.float_bytes),
       megabytes(p.kv_bytes), p.context, megabytes(machine.available_bytes));
-  text += fmt::format("         and {:.0f} MB of the file's F16 embedding mapped, one row read for a token\n",
-                      megabytes(p.embedding_bytes));
+  text += fmt::format("         and {:.0f} MB of the file's {} embedding mapped, one row read for a token\n",
+                      megabytes(p.embedding_bytes), shape.ternary_head ? "ternary" : "F16");
   if (!p.decode_seconds.empty()) {
     const double read = spread_of(p.read_bytes_per_s).median;
     const double limit = read / static_cast<double>(p.bytes_read_per_token);
@@ -103,6 +105,7 @@ std::string describe(const ModelShape& shape, const Prediction& p, const Predict
   }
   text += fmt::format("measured on random weights: {} of {} layers, {} of {} rows of the head\n", p.layers_measured,
                       shape.n_layers, p.head_rows_measured, shape.head == HeadKind::kNone ? 0 : shape.vocab_size);
+  if (shape.scale_cols != 0) text += fmt::format("         with a scale for every {} weights\n", shape.scale_cols);
   if (!shape.confirmed) text += "note     not all sizes of this model were found in its own config.json\n";
   return text;
 }
@@ -148,7 +151,8 @@ std::size_t one_of(const std::vector<std::size_t>& list, std::size_t otherwise, 
 
 int predict_a_model(const BenchOptions& options) {
   if (options.predict == "list") return list_shapes(options.json);
-  const ModelShape shape = find_shape(options.predict);
+  ModelShape shape = find_shape(options.predict);
+  shape.scale_cols = options.scale_cols.value_or(shape.scale_cols);
   const InterruptGuard interrupt;
   PredictOptions predicting;
   predicting.prompt_tokens = one_of(options.prompt, std::min<std::size_t>(512, shape.context_length), "-p");

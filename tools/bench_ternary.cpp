@@ -60,6 +60,7 @@ int bench_all_kernels(const BenchOptions& options) {
   if (!options.tokens.empty()) bench.tokens = options.tokens;
   bench.layers = options.model.path.empty() ? bitnet_2b_4t()
                                             : ternary_layers(inspect(options.model.path, options.model.open_options()));
+  for (LayerGroup& group : bench.layers) group.scale_cols = options.scale_cols.value_or(group.scale_cols);
   const InterruptGuard interrupt;
   bench.keep_going = [&] { return !interrupt.requested(); };
   bool has_heading = options.json;  // printed with the first result: a mistake leaves standard output empty

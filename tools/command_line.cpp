@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <optional>
 #include <sstream>
 
@@ -11,6 +12,16 @@
 #include "tools/status.h"
 
 namespace tern::tools {
+
+namespace {
+
+/// CLI11 asks whether a number is too small or too large; this one is neither.
+std::string refuse_nan(const std::string& text) {
+  double value = 0.0;
+  return CLI::detail::lexical_cast(text, value) && std::isnan(value) ? "expected a number, found " + text : "";
+}
+
+}  // namespace
 
 Option Option::value_name(const std::string& name) const { return Option(option_->type_name(name)); }
 Option Option::show_default() const { return Option(option_->capture_default_str()); }
@@ -23,8 +34,10 @@ Option Option::one_of(const std::vector<std::string>& values) const {
 Option Option::whole_range(std::uint64_t least, std::uint64_t most) const {
   return Option(option_->check(CLI::Range(least, most)));
 }
-Option Option::range(double least, double most) const { return Option(option_->check(CLI::Range(least, most))); }
-Option Option::not_negative() const { return Option(option_->check(CLI::NonNegativeNumber)); }
+Option Option::range(double least, double most) const {
+  return Option(option_->check(CLI::Range(least, most))->check(refuse_nan));
+}
+Option Option::not_negative() const { return Option(option_->check(CLI::NonNegativeNumber)->check(refuse_nan)); }
 
 Option Option::comma_separated() const { return Option(option_->delimiter(',')); }
 Option Option::n_values(int n) const { return Option(option_->expected(n)); }

@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What is known about this machine: seconds by "KERNEL/PHASE/TOKENS", with "/SCALE_COLS" where blocks have scales.
+/// What is known about this machine: seconds by "KERNEL/PHASE/TOKENS", with "/block-COLUMNS" where blocks have scales.
 using Measurements = std::map<std::string, double>;
 
 // --- measuring --------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ kernels::Choice choose_kernels(const KernelRequest& request) {
   const auto measured = [&](const kernels::TernaryKernel& kernel, const kernels::TernaryRoutine& routine,
                             std::size_t n_tokens) {
     const std::string_view phase = &routine == &kernel.decode ? "decode" : "prompt";
-    const std::string blocks = scale_cols == 0 ? "" : fmt::format("/{}", scale_cols);
+    const std::string blocks = scale_cols == 0 ? "" : fmt::format("/block-{}", scale_cols);
     const std::string name = fmt::format("{}/{}/{}{}", kernel.name, phase, n_tokens, blocks);
     const auto found = measurements.find(name);
     if (found != measurements.end()) return found->second;

@@ -48,6 +48,18 @@ TEST_F(Bench, PrintsATable) {
   EXPECT_NE(outcome.out.find("reference"), std::string::npos) << outcome.out;
 }
 
+TEST_F(Bench, MeasuresBlocksWithScales) {
+  const std::vector<std::string> options = {"--kernels", "--kernel", "reference", "--tokens", "1", "--seconds", "0"};
+  const auto with = [&](const char* scale_cols) {
+    std::vector<std::string> more = options;
+    more.insert(more.end(), {"--scale-cols", scale_cols});
+    return run_tern(with_model("bench", more));
+  };
+  EXPECT_EQ(with("64").status, 0);
+  expect_error(with("96"), 2, "a multiple of 96 columns");
+  expect_error(run_tern(with_model("bench", {"--scale-cols", "64"})), 2, "needs --kernels or --predict");
+}
+
 TEST_F(Bench, RefusesWhatItCanNotMeasure) {
   expect_error(run_tern(with_model("bench", {"--kernels", "--tokens", "0"})), 2, "--tokens");
   expect_error(run_tern(with_model("bench", {"--kernels", "--kernel", "magic"})), 2, "magic");
@@ -107,10 +119,10 @@ TEST_F(Bench, MeasuresBlocksWithScalesOfTheirOwnApart) {
   const CachedChoice cached(model_, fs::path(temporary_path("cache")));
   cached.choose();
   if (cached.files().empty()) GTEST_SKIP() << "there is nothing to choose here";
-  EXPECT_EQ(text_of_file(cached.files().front()).find("/128 "), std::string::npos);
+  EXPECT_EQ(text_of_file(cached.files().front()).find("/block-128 "), std::string::npos);
   write_file(model_, make_tiny_model({.architecture = "llama", .type = "PQ2_0", .one_scale = false}).build());
   cached.choose();
-  EXPECT_NE(text_of_file(cached.files().front()).find("/128 "), std::string::npos);
+  EXPECT_NE(text_of_file(cached.files().front()).find("/block-128 "), std::string::npos);
 }
 
 TEST_F(Bench, MeasuresAgainWhenTheFileIsDamaged) {

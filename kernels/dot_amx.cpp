@@ -23,11 +23,11 @@ using amx::kTileBytes;
 using amx::kTileTokens;
 using amx::Operand;
 using amx::Outbox;
+using amx::SumsAt;
 using amx::SumTiles;
 using amx::TokenTiles;
 
-// Sums begin at minus the sum of x, to which codes up to 2 times x are added.
-static_assert((2 + 1) * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane would overflow: 1.6e9");
+static_assert(127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane would overflow: 5.3e8");
 
 // --- work beside the tiles ----------------------------------------------------------------------------------------
 
@@ -75,8 +75,8 @@ const std::uint8_t* block_at(const TernaryProduct& p, std::size_t row) {
 }
 
 /// While a strip is multiplied, half of a block is fetched: the one that comes half a block later.
-Ahead ahead_of_strip(const TernaryProduct& p, std::size_t row, std::size_t n_calls) {
-  const std::size_t half_bytes = e5::block_bytes(p.cols) / 2;
+Ahead ahead_of_strip(const TernaryProduct& p, std::size_t row, std::size_t n_calls, std::size_t n_col_blocks = 1) {
+  const std::size_t half_bytes = n_col_blocks * e5::block_bytes(p.cols) / 2;
   const std::size_t half = row % e5::kRows / kStripRows;
   return {block_at(p, row) + (half + 1) * half_bytes, (half_bytes / kLineBytes + n_calls - 1) / n_calls};
 }
@@ -110,10 +110,20 @@ void decode_chunk(const TernaryProduct& p, std::size_t row, Chunk chunk, std::ui
 
 template <int kTokenTiles>
 void add_chunk(TokenTiles tokens, Chunk chunk, const std::uint8_t* panel, Beside& beside) {
-  const std::uint8_t* x = tokens.first + (1 + chunk.first * kSpanTiles) * kTileBytes;
+  const std::uint8_t* x = tokens.first + chunk.first * kSpanTiles * kTileBytes;
   for (std::size_t s = 0; s < chunk.n; ++s, panel += kPanelBytes, x += kSpanTiles * kTileBytes) {
     const std::size_t n_tiles = Operand::span_tiles(chunk.cols - s * e5::kSpanCols);
     add_span<kTokenTiles>({x, tokens.stride}, panel, n_tiles, beside);
+  }
+}
+
+/// Sums begin with the first chunk, and go on with the others.
+template <typename Sums>
+void start_sums(Chunk chunk, SumsAt sums) {
+  if (chunk.first == 0) {
+    Sums::clear();
+  } else {
+    Sums::load(sums);
   }
 }
 
@@ -124,24 +134,23 @@ void add_chunk_to_all(const TernaryProduct& p, Chunk chunk, const std::uint8_t* 
   using Pair = SumTiles<2, 2>;
   const std::size_t n_tokens = p.token_end - p.token_begin;
   const std::size_t paired = (n_tokens + kTileTokens - 1) / kPair * kPair;  // tokens in pairs of token tiles
-  const auto sums_before = [&](std::size_t t) {
-    return chunk.first == 0 ? Operand::first_sums(tokens_at(p, p.token_begin + t).first, p.cols)
-                            : Pair::at(sums + t * kRunRows, kRunRows);
-  };
-  if (paired > 0) Pair::load(sums_before(0));
+  const auto sums_at = [&](std::size_t t) { return SumsAt{sums + t * kRunRows, kRunRows}; };
+  if (paired > 0) start_sums<Pair>(chunk, sums_at(0));
   for (std::size_t t = 0; t < paired; t += kPair) {
     add_chunk<2>(tokens_at(p, p.token_begin + t), chunk, panel, beside);
-    if (t + kPair < paired) {
-      Pair::exchange(sums + t * kRunRows, kRunRows, sums_before(t + kPair));
+    if (t + kPair >= paired) {
+      Pair::save(sums_at(t));
+    } else if (chunk.first == 0) {
+      Pair::save_and_clear(sums_at(t));
     } else {
-      Pair::save(sums + t * kRunRows, kRunRows);
+      Pair::save_and_load(sums_at(t), sums_at(t + kPair));
     }
   }
   if (paired < n_tokens) {
     using Single = SumTiles<1, 2>;
-    Single::load(sums_before(paired));
+    start_sums<Single>(chunk, sums_at(paired));
     add_chunk<1>(tokens_at(p, p.token_begin + paired), chunk, panel, beside);
-    Single::save(sums + paired * kRunRows, kRunRows);
+    Single::save(sums_at(paired));
   }
 }
 
@@ -175,12 +184,167 @@ void multiply_many(const TernaryProduct& p, Scratch& scratch) {
   }
 }
 
+// --- scales per block of columns ----------------------------------------------------------------------------------
+
+constexpr std::size_t kChunkTiles = kChunkSpans * kSpanTiles;  // of columns, decoded together: of several blocks
+constexpr std::size_t kChunkBlocks = 4;                        // whose sums are added to totals together
+constexpr std::size_t kPairTokens = 2 * kTileTokens;
+
+struct ScaledScratch {
+  alignas(64) std::uint8_t panels[(kChunkTiles + 1) * kColsBytes];  // the last for lines beyond the columns
+  alignas(64) std::int32_t sums[kChunkBlocks][kPairTokens * kStripRows];
+  alignas(64) float totals[kMaxBlockTokens * kStripRows];
+};
+static_assert(sizeof(ScaledScratch) <= sizeof(Scratch));
+
+/// A strip of 32 rows of a product in blocks of columns.
+struct ScaledStrip {
+  const TernaryProduct& p;
+  std::size_t operand_bytes;  // from one block of columns to the next
+  std::size_t row;
+  std::size_t n_tiles = Operand::n_col_tiles(p.cols);  // of a block
+};
+
+/// Decodes some blocks of columns, from `first` on. Each begins where the lines of the one before may have been written
+/// beyond its columns.
+void decode_blocks(const ScaledStrip& strip, std::size_t first, std::size_t n, std::uint8_t* panel) {
+  const Decoder decoder;
+  const TernaryProduct& p = strip.p;
+  const std::size_t block_bytes = e5::block_bytes(p.cols);
+  const std::uint8_t* weights = block_at(p, strip.row) + first * block_bytes;
+  for (std::size_t b = 0; b < n; ++b, weights += block_bytes, panel += strip.n_tiles * kColsBytes) {
+    for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols) {
+      const std::size_t n_steps = e5::span_groups(p.cols - col) / e5::kGroupsTogether;
+      decode_steps(decoder, {weights + e5::block_bytes(col), strip.row % e5::kRows / kStripRows, n_steps}, 0, n_steps,
+                   panel + col / amx::kTileCols * kColsBytes);
+    }
+  }
+}
+
+/// Blocks of columns that are decoded together.
+struct Blocks {
+  std::size_t first, n;
+};
+
+/// What is fetched while tiles are multiplied: weights that come next, and where the results of these tokens will go,
+/// which is in no cache.
+struct ScaledAhead {
+  Ahead weights;
+  float* y = nullptr;
+  std::size_t stride = 0;
+  std::size_t n_tokens = 0;  // at a time; 0 while there are no results
+
+  void fetch() {
+    weights.fetch();
+    for (std::size_t t = 0; t < n_tokens; ++t, y += stride) {
+      __builtin_prefetch(y, 1);
+      __builtin_prefetch(y + kStripRows / 2, 1);
+    }
+  }
+};
+
+/// The sums of one block of columns with one or two token tiles. sums: (n_tokens, kStripRows)
+template <int kTokenTiles>
+void sum_block(TokenTiles x, const std::uint8_t* panel, std::size_t n_tiles, ScaledAhead& ahead, std::int32_t* sums) {
+  using Sums = SumTiles<kTokenTiles, 2>;
+  Sums::clear();
+  for (std::size_t i = 0; i < n_tiles; ++i) {
+    Sums::add({x.first + i * kTileBytes, x.stride}, panel + i * kColsBytes);
+    ahead.fetch();
+  }
+  Sums::save({sums, kStripRows});
+}
+
+/// Adds the sums of some blocks to the totals of up to kPairTokens tokens, (n, kStripRows).
+template <std::size_t kBlocks>
+void add_to_totals(const BlockScales& s, const TernaryProduct& p, Blocks blocks, std::size_t row, std::size_t token,
+                   const std::int32_t (*sums)[kPairTokens * kStripRows], float* totals, std::size_t n) {
+  constexpr std::size_t kLanes = kStripRows / FloatLanes::kSize;
+  FloatLanes scales[kBlocks][kLanes];
+  alignas(64) float steps[kBlocks][kPairTokens];
+  for (std::size_t b = 0; b < kBlocks; ++b) {
+    std::uint16_t padded[kStripRows];
+    const std::uint16_t* row_scales = row_scales_at(s, blocks.first + b, row, padded);
+    for (std::size_t i = 0; i < kLanes; ++i) scales[b][i] = FloatLanes::of_halves(row_scales + i * FloatLanes::kSize);
+    const double* from = s.steps + (blocks.first + b) * p.n_tokens + token;
+    for (std::size_t t = 0; t < n; ++t) steps[b][t] = static_cast<float>(from[t]);
+  }
+  for (std::size_t t = 0; t < n; ++t) {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const std::size_t at = t * kStripRows + i * FloatLanes::kSize;
+      FloatLanes total = FloatLanes::load(totals + at);
+#pragma GCC unroll 4
+      for (std::size_t b = 0; b < kBlocks; ++b) {
+        total = total + FloatLanes::of_ints(sums[b] + at) * (FloatLanes::all(steps[b][t]) * scales[b][i]);
+      }
+      total.store(totals + at);
+    }
+  }
+}
+
+/// Adds some blocks of columns to the totals of all tokens.
+void add_blocks(const ScaledStrip& strip, const BlockScales& scales, Blocks blocks, ScaledScratch& scratch,
+                ScaledAhead& ahead) {
+  const TernaryProduct& p = strip.p;
+  constexpr auto kSum = sum_block<2>;
+  for (std::size_t t = p.token_begin; t < p.token_end; t += kPairTokens) {
+    const std::size_t n_tokens = p.token_end - t < kPairTokens ? p.token_end - t : kPairTokens;
+    const auto sum = n_tokens > kTileTokens ? kSum : sum_block<1>;
+    TokenTiles x = tokens_at(p, t);
+    x.first += blocks.first * strip.operand_bytes;
+    const bool is_last = blocks.first + blocks.n == p.n_col_blocks;
+    ahead.y = scales.y + t * scales.stride + strip.row;
+    ahead.stride = scales.stride;
+    ahead.n_tokens = is_last ? (n_tokens + blocks.n * strip.n_tiles - 1) / (blocks.n * strip.n_tiles) : 0;
+    for (std::size_t b = 0; b < blocks.n; ++b, x.first += strip.operand_bytes) {
+      sum(x, scratch.panels + b * strip.n_tiles * kColsBytes, strip.n_tiles, ahead, scratch.sums[b]);
+    }
+    float* totals = scratch.totals + (t - p.token_begin) * kStripRows;
+    if (blocks.first == 0) {
+      for (std::size_t i = 0; i < kPairTokens * kStripRows; ++i) totals[i] = kNoTotal;
+    }
+    const auto add = blocks.n == 4   ? add_to_totals<4>
+                     : blocks.n == 3 ? add_to_totals<3>
+                     : blocks.n == 2 ? add_to_totals<2>
+                                     : add_to_totals<1>;
+    add(scales, p, blocks, strip.row, t, scratch.sums, totals, n_tokens);
+    if (is_last) {
+      const std::size_t n_rows = p.row_end - strip.row < kStripRows ? p.row_end - strip.row : kStripRows;
+      for (std::size_t i = 0; i < n_tokens; ++i) {
+        copy_rows<kStripRows>(totals + i * kStripRows, n_rows, scales.y + (t + i) * scales.stride + strip.row);
+      }
+    }
+  }
+}
+
+/// Up to kMaxBlockTokens tokens.
+void multiply_many_scaled(const TernaryProduct& p, const BlockScales& scales) {
+  auto& scratch = *reinterpret_cast<ScaledScratch*>(p.scratch);
+  const std::size_t n_pairs = (p.token_end - p.token_begin + kPairTokens - 1) / kPairTokens;
+  for (std::size_t row = p.row_begin; row < p.row_end; row += kStripRows) {
+    const ScaledStrip strip = {p, scales.operand_bytes, row};
+    const std::size_t most = kChunkTiles / strip.n_tiles;
+    const std::size_t n_together = most < kChunkBlocks ? most : kChunkBlocks;
+    ScaledAhead ahead = {ahead_of_strip(p, row, n_pairs * strip.n_tiles * p.n_col_blocks, p.n_col_blocks)};
+    for (std::size_t b = 0; b < p.n_col_blocks; b += n_together) {
+      const std::size_t n = p.n_col_blocks - b < n_together ? p.n_col_blocks - b : n_together;
+      decode_blocks(strip, b, n, scratch.panels);
+      add_blocks(strip, scales, {b, n}, scratch, ahead);
+    }
+  }
+}
+
 /// Tokens whose activations fill half of a second cache of 2 MB.
 std::size_t block_tokens(std::size_t cols) {
   constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
   constexpr std::size_t kStep = 2 * kTileTokens;
   const std::size_t tokens = kBlockBytes / Operand::tile_bytes(cols) * kTileTokens / kStep * kStep;
   return tokens < kStep ? kStep : tokens < kMaxBlockTokens ? tokens : kMaxBlockTokens;
+}
+
+Grain grain(std::size_t n_tokens, std::size_t cols) {
+  const std::size_t block = block_tokens(cols);
+  return {4 * e5::kRows, n_tokens < block ? n_tokens : block, kRunRows};
 }
 
 /// Registers 0 to 4, of sums and activations, hold as many lines as there are tokens: fewer take less time.
@@ -190,27 +354,58 @@ amx::TileLines lines_for(std::size_t n_tokens) {
   return {{n, n, n, n, n, kAll, kAll, kAll}};
 }
 
-Grain grain(std::size_t n_tokens, std::size_t cols) {
-  const std::size_t block = block_tokens(cols);
-  return {4 * e5::kRows, n_tokens < block ? n_tokens : block, kRunRows};
-}
-
-void multiply(const TernaryProduct& product) {
-  const std::size_t step = block_tokens(product.cols);
+/// f(p) for products with at most `step` tokens.
+template <typename F>
+void for_each_step(const TernaryProduct& product, std::size_t step, const F& f) {
   for (std::size_t begin = product.token_begin; begin < product.token_end; begin += step) {
     TernaryProduct p = product;
     p.token_begin = begin;
     p.token_end = product.token_end - begin < step ? product.token_end : begin + step;
-    const std::size_t n_tokens = p.token_end - begin;
-    const amx::TileRegisters registers(lines_for(n_tokens));
+    const amx::TileRegisters registers(lines_for(p.token_end - begin));
+    f(p);
+  }
+}
+
+template <int kTokenTiles>
+void multiply_few(const TernaryProduct& p) {
+  Outbox outbox(p);
+  amx::Few<kTokenTiles, Outbox>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch), outbox, 1, 0}.multiply();
+}
+
+void multiply(const TernaryProduct& product) {
+  for_each_step(product, block_tokens(product.cols), [](const TernaryProduct& p) {
+    const std::size_t n_tokens = p.token_end - p.token_begin;
     if (n_tokens <= kTileTokens) {
-      amx::Few<1>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch)}.multiply();
+      multiply_few<1>(p);
     } else if (n_tokens <= amx::kFewTokens) {
-      amx::Few<2>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch)}.multiply();
+      multiply_few<2>(p);
     } else {
       multiply_many(p, *reinterpret_cast<Scratch*>(p.scratch));
     }
-  }
+  });
+}
+
+template <int kTokenTiles>
+void multiply_few_scaled(const TernaryProduct& p, const BlockScales& scales) {
+  auto& scratch = *reinterpret_cast<amx::FewScratch*>(p.scratch);
+  using Box = amx::ScaledOutbox<e5::kRows>;
+  Box outbox(p, scales, scratch.totals);
+  amx::Few<kTokenTiles, Box>{p, scratch, outbox, p.n_col_blocks, scales.operand_bytes}.multiply();
+}
+
+void multiply_scaled(const TernaryProduct& product, const BlockScales& scales) {
+  const bool is_wide = Operand::n_col_tiles(product.cols) > kChunkTiles;  // no such type is known
+  const std::size_t step = is_wide ? amx::kFewTokens : block_tokens(product.cols * product.n_col_blocks);
+  for_each_step(product, step, [&](const TernaryProduct& p) {
+    const std::size_t n_tokens = p.token_end - p.token_begin;
+    if (n_tokens <= kTileTokens) {
+      multiply_few_scaled<1>(p, scales);
+    } else if (n_tokens <= amx::kFewTokens) {
+      multiply_few_scaled<2>(p, scales);
+    } else {
+      multiply_many_scaled(p, scales);
+    }
+  });
 }
 
 }  // namespace
@@ -224,7 +419,8 @@ const TernaryKernel kDotAmx = {.name = "dot-amx",
                                           .prepare = Operand::prepare,
                                           .scratch_bytes = scratch_bytes,
                                           .grain = grain,
-                                          .multiply = multiply},
+                                          .multiply = multiply,
+                                          .multiply_scaled = multiply_scaled},
                                .min_prompt_tokens = 4};
 
 }  // namespace tern::kernels

@@ -67,12 +67,14 @@ const TernaryKernel kAddSubAvx2 = {.name = "addsub-avx2",
                                               .prepare = decode_prepare,
                                               .scratch_bytes = decode_scratch_bytes,
                                               .grain = decode_grain,
-                                              .multiply = decode_multiply<Avx2Bytes>},
+                                              .multiply = decode_multiply<Avx2Bytes>,
+                                              .multiply_scaled = decode_multiply_scaled<Avx2Bytes>},
                                    .prompt = {.operand_bytes = prompt_operand_bytes<PromptCodes>,
                                               .prepare = prompt_prepare<PromptTokens, PromptCodes>,
                                               .scratch_bytes = prompt_scratch_bytes,
                                               .grain = prompt_grain,
-                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>},
+                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>,
+                                              .multiply_scaled = prompt_multiply_scaled<PromptTokens, PromptCodes>},
                                    .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

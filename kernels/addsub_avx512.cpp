@@ -20,12 +20,14 @@ const TernaryKernel kAddSubAvx512 = {.name = "addsub-avx512",
                                                 .prepare = decode_prepare,
                                                 .scratch_bytes = decode_scratch_bytes,
                                                 .grain = decode_grain,
-                                                .multiply = decode_multiply<Avx512Bytes>},
+                                                .multiply = decode_multiply<Avx512Bytes>,
+                                                .multiply_scaled = decode_multiply_scaled<Avx512Bytes>},
                                      .prompt = {.operand_bytes = prompt_operand_bytes<PromptCodes>,
                                                 .prepare = prompt_prepare<Avx512Tokens, PromptCodes>,
                                                 .scratch_bytes = prompt_scratch_bytes,
                                                 .grain = prompt_grain,
-                                                .multiply = prompt_multiply<Avx512Tokens, PromptCodes>},
+                                                .multiply = prompt_multiply<Avx512Tokens, PromptCodes>,
+                                                .multiply_scaled = prompt_multiply_scaled<Avx512Tokens, PromptCodes>},
                                      .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

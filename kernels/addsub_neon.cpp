@@ -92,12 +92,14 @@ const TernaryKernel kAddSubNeon = {.name = "addsub-neon",
                                               .prepare = decode_prepare,
                                               .scratch_bytes = decode_scratch_bytes,
                                               .grain = decode_grain,
-                                              .multiply = decode_multiply<NeonBytes>},
+                                              .multiply = decode_multiply<NeonBytes>,
+                                              .multiply_scaled = decode_multiply_scaled<NeonBytes>},
                                    .prompt = {.operand_bytes = prompt_operand_bytes<PromptCodes>,
                                               .prepare = prompt_prepare<PromptTokens, PromptCodes>,
                                               .scratch_bytes = prompt_scratch_bytes,
                                               .grain = prompt_grain,
-                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>},
+                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>,
+                                              .multiply_scaled = prompt_multiply_scaled<PromptTokens, PromptCodes>},
                                    .min_prompt_tokens = 7};
 
 }  // namespace tern::kernels

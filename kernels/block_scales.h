@@ -1,13 +1,7 @@
 #pragma once
 
-// Results of matrices with scales per block of columns (BlockScales), made of integer sums while those are near.
-// Included by the dot-product kernels; all names are local to the including file (see kernels.h).
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
+// Products of matrices with scales per block of columns (BlockScales). Included by kernels; all names are local to the
+// including file (see kernels.h).
 
 #include <cstring>
 
@@ -16,94 +10,40 @@
 namespace tern::kernels {
 namespace {
 
-// Lanes of one register: floats of sums and of f16 numbers, and the three operations on them, none of them fused.
-#if defined(__AVX512F__)
+/// The product with block of columns `block` of those that a product begins with.
+[[nodiscard]] inline TernaryProduct at_block(const TernaryProduct& product, const BlockScales& scales,
+                                             std::size_t block) {
+  TernaryProduct p = product;
+  p.col_block = block;
+  p.operand += block * scales.operand_bytes;
+  return p;
+}
 
-struct FloatLanes {
-  static constexpr std::size_t kSize = 16;
-  __m512 v;
+/// Scales and adds the sums of rows from `row` on with one token, of a product at a block of columns, to its results.
+inline void add_to_results(const TernaryProduct& p, const BlockScales& scales, std::size_t token, std::size_t row,
+                           std::size_t n_rows, const std::int32_t* sums) {
+  const std::uint16_t* row_scales = scales.row_scales + p.col_block * scales.n_rows + row;
+  scales.add_scaled_sums(sums, n_rows, static_cast<float>(scales.steps[p.col_block * p.n_tokens + token]), row_scales,
+                         p.col_block > 0, scales.y + token * scales.stride + row);
+}
 
-  static FloatLanes all(float x) { return {_mm512_set1_ps(x)}; }
-  static FloatLanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
-  static FloatLanes of_halves(const std::uint16_t* p) {
-    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
-  }
-  static FloatLanes of_ints(const std::int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_load_si512(p))}; }
-  void store(float* p) const { _mm512_storeu_ps(p, v); }
-  friend FloatLanes operator+(FloatLanes a, FloatLanes b) { return {_mm512_add_ps(a.v, b.v)}; }
-  friend FloatLanes operator*(FloatLanes a, FloatLanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
-};
-
-#elif defined(__x86_64__)
-
-struct FloatLanes {
-  static constexpr std::size_t kSize = 8;
-  __m256 v;
-
-  static FloatLanes all(float x) { return {_mm256_set1_ps(x)}; }
-  static FloatLanes load(const float* p) { return {_mm256_loadu_ps(p)}; }
-  static FloatLanes of_halves(const std::uint16_t* p) {
-    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
-  }
-  static FloatLanes of_ints(const std::int32_t* p) {
-    return {_mm256_cvtepi32_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)))};
-  }
-  void store(float* p) const { _mm256_storeu_ps(p, v); }
-  friend FloatLanes operator+(FloatLanes a, FloatLanes b) { return {_mm256_add_ps(a.v, b.v)}; }
-  friend FloatLanes operator*(FloatLanes a, FloatLanes b) { return {_mm256_mul_ps(a.v, b.v)}; }
-};
-
-#elif defined(__aarch64__)
-
-struct FloatLanes {
-  static constexpr std::size_t kSize = 4;
-  float32x4_t v;
-
-  static FloatLanes all(float x) { return {vdupq_n_f32(x)}; }
-  static FloatLanes load(const float* p) { return {vld1q_f32(p)}; }
-  static FloatLanes of_halves(const std::uint16_t* p) { return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))}; }
-  static FloatLanes of_ints(const std::int32_t* p) { return {vcvtq_f32_s32(vld1q_s32(p))}; }
-  void store(float* p) const { vst1q_f32(p, v); }
-  friend FloatLanes operator+(FloatLanes a, FloatLanes b) { return {vaddq_f32(a.v, b.v)}; }
-  friend FloatLanes operator*(FloatLanes a, FloatLanes b) { return {vmulq_f32(a.v, b.v)}; }
-};
-
-#endif
-
-/// Where totals begin: x + -0 is x, of whatever sign a zero is.
-constexpr float kNoTotal = -0.0f;
+/// Fetches the scales of rows that come next: those of different blocks lie far from each other.
+inline void fetch_row_scales(const BlockScales& scales, std::size_t block, std::size_t row, std::size_t n_rows) {
+  constexpr std::size_t kLine = 64 / sizeof(std::uint16_t);
+  const std::uint16_t* next = scales.row_scales + block * scales.n_rows + row;
+  for (std::size_t i = 0; i < n_rows; i += kLine) __builtin_prefetch(next + i);
+}
 
 /// The scales of kRows rows from `row` on, in memory; where there are fewer rows, in `padded`.
 template <std::size_t kRows>
 inline const std::uint16_t* row_scales_at(const BlockScales& s, std::size_t block, std::size_t row,
                                           std::uint16_t (&padded)[kRows]) {
   const std::uint16_t* scales = s.row_scales + block * s.n_rows + row;
-  // Those of the next rows are wanted soon, and the same of other blocks lie far away.
-  for (std::size_t i = 0; i < kRows; i += 32) __builtin_prefetch(scales + kRows + i);
+  fetch_row_scales(s, block, row + kRows, kRows);
   if (s.n_rows - row >= kRows) return scales;
   std::memset(padded, 0, sizeof padded);
   std::memcpy(padded, scales, (s.n_rows - row) * sizeof *scales);
   return padded;
-}
-
-/// Adds the scaled sums of a block of columns to the totals of `n` tokens, (n, kRows) both and 64-byte aligned. steps,
-/// row_scales: of the first of them
-template <std::size_t kRows>
-inline void add_scaled(const std::int32_t* sums, std::size_t n, const double* steps, const std::uint16_t* row_scales,
-                       float* totals) {
-  static_assert(kRows % FloatLanes::kSize == 0);
-  FloatLanes scales[kRows / FloatLanes::kSize];
-  for (std::size_t i = 0; i < kRows; i += FloatLanes::kSize) {
-    scales[i / FloatLanes::kSize] = FloatLanes::of_halves(row_scales + i);
-  }
-  for (std::size_t t = 0; t < n; ++t, sums += kRows, totals += kRows) {
-    const FloatLanes step = FloatLanes::all(static_cast<float>(steps[t]));
-#pragma GCC unroll 4
-    for (std::size_t i = 0; i < kRows; i += FloatLanes::kSize) {
-      const FloatLanes value = FloatLanes::of_ints(sums + i) * (step * scales[i / FloatLanes::kSize]);
-      (FloatLanes::load(totals + i) + value).store(totals + i);
-    }
-  }
 }
 
 /// Copies totals to results: a number of rows that the compiler knows, but for the last ones.

@@ -197,42 +197,34 @@ struct ScaledScratch {
 };
 static_assert(sizeof(ScaledScratch) <= sizeof(Scratch));
 
-/// A strip of 32 rows of a product in blocks of columns.
-struct ScaledStrip {
-  const TernaryProduct& p;
-  std::size_t operand_bytes;  // from one block of columns to the next
-  std::size_t row;
-  std::size_t n_tiles = Operand::n_col_tiles(p.cols);  // of a block
-};
-
-/// Decodes some blocks of columns, from `first` on. Each begins where the lines of the one before may have been written
-/// beyond its columns.
-void decode_blocks(const ScaledStrip& strip, std::size_t first, std::size_t n, std::uint8_t* panel) {
-  const Decoder decoder;
-  const TernaryProduct& p = strip.p;
-  const std::size_t block_bytes = e5::block_bytes(p.cols);
-  const std::uint8_t* weights = block_at(p, strip.row) + first * block_bytes;
-  for (std::size_t b = 0; b < n; ++b, weights += block_bytes, panel += strip.n_tiles * kColsBytes) {
-    for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols) {
-      const std::size_t n_steps = e5::span_groups(p.cols - col) / e5::kGroupsTogether;
-      decode_steps(decoder, {weights + e5::block_bytes(col), strip.row % e5::kRows / kStripRows, n_steps}, 0, n_steps,
-                   panel + col / amx::kTileCols * kColsBytes);
-    }
-  }
-}
-
 /// Blocks of columns that are decoded together.
 struct Blocks {
   std::size_t first, n;
 };
 
+/// Decodes some blocks of columns of the strip at `row`. Each begins where lines of the one before may have been
+/// written beyond its columns.
+void decode_blocks(const TernaryProduct& p, std::size_t row, Blocks blocks, std::uint8_t* panel) {
+  const Decoder decoder;
+  const std::size_t block_bytes = e5::block_bytes(p.cols);
+  const std::uint8_t* weights = block_at(p, row) + blocks.first * block_bytes;
+  for (std::size_t b = 0; b < blocks.n; ++b, weights += block_bytes) {
+    for (std::size_t col = 0; col < p.cols; col += e5::kSpanCols) {
+      const std::size_t n_steps = e5::span_groups(p.cols - col) / e5::kGroupsTogether;
+      decode_steps(decoder, {weights + e5::block_bytes(col), row % e5::kRows / kStripRows, n_steps}, 0, n_steps,
+                   panel + col / amx::kTileCols * kColsBytes);
+    }
+    panel += Operand::n_col_tiles(p.cols) * kColsBytes;
+  }
+}
+
 /// What is fetched while tiles are multiplied: weights that come next, and where the results of these tokens will go,
 /// which is in no cache.
 struct ScaledAhead {
-  Ahead weights;
-  float* y = nullptr;
-  std::size_t stride = 0;
-  std::size_t n_tokens = 0;  // at a time; 0 while there are no results
+  Ahead& weights;
+  float* y;
+  std::size_t stride;
+  std::size_t n_tokens;  // at a time; 0 while there are no results
 
   void fetch() {
     weights.fetch();
@@ -255,81 +247,91 @@ void sum_block(TokenTiles x, const std::uint8_t* panel, std::size_t n_tiles, Sca
   Sums::save({sums, kStripRows});
 }
 
-/// Adds the sums of some blocks to the totals of up to kPairTokens tokens, (n, kStripRows).
+/// Rows of a strip and up to kPairTokens tokens.
+struct ScaledPart {
+  const TernaryProduct& p;
+  const BlockScales& scales;
+  std::size_t row;
+  std::size_t token, n_tokens;
+  float* totals;  // (n_tokens, kStripRows)
+};
+
+/// Adds the sums of some blocks of columns, (blocks.n, n_tokens, kStripRows), to totals.
 template <std::size_t kBlocks>
-void add_to_totals(const BlockScales& s, const TernaryProduct& p, Blocks blocks, std::size_t row, std::size_t token,
-                   const std::int32_t (*sums)[kPairTokens * kStripRows], float* totals, std::size_t n) {
+void add_to_totals(const ScaledPart& part, Blocks blocks, const std::int32_t (*sums)[kPairTokens * kStripRows]) {
   constexpr std::size_t kLanes = kStripRows / FloatLanes::kSize;
   FloatLanes scales[kBlocks][kLanes];
-  alignas(64) float steps[kBlocks][kPairTokens];
+  float steps[kBlocks][kPairTokens];
   for (std::size_t b = 0; b < kBlocks; ++b) {
     std::uint16_t padded[kStripRows];
-    const std::uint16_t* row_scales = row_scales_at(s, blocks.first + b, row, padded);
-    for (std::size_t i = 0; i < kLanes; ++i) scales[b][i] = FloatLanes::of_halves(row_scales + i * FloatLanes::kSize);
-    const double* from = s.steps + (blocks.first + b) * p.n_tokens + token;
-    for (std::size_t t = 0; t < n; ++t) steps[b][t] = static_cast<float>(from[t]);
+    const std::uint16_t* halves = row_scales_at(part.scales, blocks.first + b, part.row, padded);
+    for (std::size_t i = 0; i < kLanes; ++i) scales[b][i] = FloatLanes::of_halves(halves + i * FloatLanes::kSize);
+    const double* from = part.scales.steps + (blocks.first + b) * part.p.n_tokens + part.token;
+    for (std::size_t t = 0; t < part.n_tokens; ++t) steps[b][t] = static_cast<float>(from[t]);
   }
-  for (std::size_t t = 0; t < n; ++t) {
+  for (std::size_t t = 0; t < part.n_tokens; ++t) {
     for (std::size_t i = 0; i < kLanes; ++i) {
       const std::size_t at = t * kStripRows + i * FloatLanes::kSize;
-      FloatLanes total = FloatLanes::load(totals + at);
+      FloatLanes total = blocks.first == 0 ? FloatLanes::all(kNoTotal) : FloatLanes::load(part.totals + at);
 #pragma GCC unroll 4
       for (std::size_t b = 0; b < kBlocks; ++b) {
         total = total + FloatLanes::of_ints(sums[b] + at) * (FloatLanes::all(steps[b][t]) * scales[b][i]);
       }
-      total.store(totals + at);
+      total.store(part.totals + at);
     }
   }
 }
 
-/// Adds some blocks of columns to the totals of all tokens.
-void add_blocks(const ScaledStrip& strip, const BlockScales& scales, Blocks blocks, ScaledScratch& scratch,
-                ScaledAhead& ahead) {
-  const TernaryProduct& p = strip.p;
-  constexpr auto kSum = sum_block<2>;
+/// Adds some blocks of columns, whose panels are in scratch memory, to the totals of a part.
+void add_blocks(const ScaledPart& part, Blocks blocks, ScaledScratch& scratch, ScaledAhead& ahead) {
+  const std::size_t n_tiles = Operand::n_col_tiles(part.p.cols);
+  const auto sum = part.n_tokens > kTileTokens ? sum_block<2> : sum_block<1>;
+  TokenTiles x = tokens_at(part.p, part.token);
+  x.first += blocks.first * part.scales.operand_bytes;
+  for (std::size_t b = 0; b < blocks.n; ++b, x.first += part.scales.operand_bytes) {
+    sum(x, scratch.panels + b * n_tiles * kColsBytes, n_tiles, ahead, scratch.sums[b]);
+  }
+  constexpr decltype(&add_to_totals<1>) kAdd[] = {add_to_totals<1>, add_to_totals<2>, add_to_totals<3>,
+                                                  add_to_totals<4>};
+  static_assert(sizeof kAdd / sizeof *kAdd == kChunkBlocks);
+  kAdd[blocks.n - 1](part, blocks, scratch.sums);
+}
+
+void give_totals(const ScaledPart& part) {
+  const std::size_t n_rows = part.p.row_end - part.row < kStripRows ? part.p.row_end - part.row : kStripRows;
+  float* y = part.scales.y + part.token * part.scales.stride + part.row;
+  for (std::size_t t = 0; t < part.n_tokens; ++t, y += part.scales.stride) {
+    copy_rows<kStripRows>(part.totals + t * kStripRows, n_rows, y);
+  }
+}
+
+/// Adds some blocks of columns to the totals of all tokens; the last of them make results.
+void add_blocks_to_all(const TernaryProduct& p, const BlockScales& scales, std::size_t row, Blocks blocks,
+                       ScaledScratch& scratch, Ahead& ahead) {
+  const bool is_last = blocks.first + blocks.n == p.n_col_blocks;
+  const std::size_t n_calls = blocks.n * Operand::n_col_tiles(p.cols);
   for (std::size_t t = p.token_begin; t < p.token_end; t += kPairTokens) {
     const std::size_t n_tokens = p.token_end - t < kPairTokens ? p.token_end - t : kPairTokens;
-    const auto sum = n_tokens > kTileTokens ? kSum : sum_block<1>;
-    TokenTiles x = tokens_at(p, t);
-    x.first += blocks.first * strip.operand_bytes;
-    const bool is_last = blocks.first + blocks.n == p.n_col_blocks;
-    ahead.y = scales.y + t * scales.stride + strip.row;
-    ahead.stride = scales.stride;
-    ahead.n_tokens = is_last ? (n_tokens + blocks.n * strip.n_tiles - 1) / (blocks.n * strip.n_tiles) : 0;
-    for (std::size_t b = 0; b < blocks.n; ++b, x.first += strip.operand_bytes) {
-      sum(x, scratch.panels + b * strip.n_tiles * kColsBytes, strip.n_tiles, ahead, scratch.sums[b]);
-    }
-    float* totals = scratch.totals + (t - p.token_begin) * kStripRows;
-    if (blocks.first == 0) {
-      for (std::size_t i = 0; i < kPairTokens * kStripRows; ++i) totals[i] = kNoTotal;
-    }
-    const auto add = blocks.n == 4   ? add_to_totals<4>
-                     : blocks.n == 3 ? add_to_totals<3>
-                     : blocks.n == 2 ? add_to_totals<2>
-                                     : add_to_totals<1>;
-    add(scales, p, blocks, strip.row, t, scratch.sums, totals, n_tokens);
-    if (is_last) {
-      const std::size_t n_rows = p.row_end - strip.row < kStripRows ? p.row_end - strip.row : kStripRows;
-      for (std::size_t i = 0; i < n_tokens; ++i) {
-        copy_rows<kStripRows>(totals + i * kStripRows, n_rows, scales.y + (t + i) * scales.stride + strip.row);
-      }
-    }
+    const ScaledPart part = {p, scales, row, t, n_tokens, scratch.totals + (t - p.token_begin) * kStripRows};
+    ScaledAhead both = {ahead, scales.y + t * scales.stride + row, scales.stride,
+                        is_last ? (n_tokens + n_calls - 1) / n_calls : 0};
+    add_blocks(part, blocks, scratch, both);
+    if (is_last) give_totals(part);
   }
 }
 
 /// Up to kMaxBlockTokens tokens.
 void multiply_many_scaled(const TernaryProduct& p, const BlockScales& scales) {
   auto& scratch = *reinterpret_cast<ScaledScratch*>(p.scratch);
+  const std::size_t n_tiles = Operand::n_col_tiles(p.cols);
   const std::size_t n_pairs = (p.token_end - p.token_begin + kPairTokens - 1) / kPairTokens;
+  const std::size_t most = kChunkTiles / n_tiles < kChunkBlocks ? kChunkTiles / n_tiles : kChunkBlocks;
   for (std::size_t row = p.row_begin; row < p.row_end; row += kStripRows) {
-    const ScaledStrip strip = {p, scales.operand_bytes, row};
-    const std::size_t most = kChunkTiles / strip.n_tiles;
-    const std::size_t n_together = most < kChunkBlocks ? most : kChunkBlocks;
-    ScaledAhead ahead = {ahead_of_strip(p, row, n_pairs * strip.n_tiles * p.n_col_blocks, p.n_col_blocks)};
-    for (std::size_t b = 0; b < p.n_col_blocks; b += n_together) {
-      const std::size_t n = p.n_col_blocks - b < n_together ? p.n_col_blocks - b : n_together;
-      decode_blocks(strip, b, n, scratch.panels);
-      add_blocks(strip, scales, {b, n}, scratch, ahead);
+    Ahead ahead = ahead_of_strip(p, row, n_pairs * n_tiles * p.n_col_blocks, p.n_col_blocks);
+    for (std::size_t b = 0; b < p.n_col_blocks; b += most) {
+      const Blocks blocks = {b, p.n_col_blocks - b < most ? p.n_col_blocks - b : most};
+      decode_blocks(p, row, blocks, scratch.panels);
+      add_blocks_to_all(p, scales, row, blocks, scratch, ahead);
     }
   }
 }

@@ -3,7 +3,7 @@
 // How the AMX kernel hands over sums. Included by that kernel; all names are local to the including file (see
 // kernels.h).
 
-#include "kernels/block_scales.h"
+#include "kernels/scaled_sums.h"
 
 namespace tern::kernels {
 namespace {

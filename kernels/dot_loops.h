@@ -27,8 +27,8 @@
 //     };
 
 #include "kernels/block_ahead.h"
-#include "kernels/block_scales.h"
 #include "kernels/dot_operand.h"
+#include "kernels/scaled_sums.h"
 
 namespace tern::kernels {
 namespace {
@@ -221,8 +221,37 @@ struct DotRoutine {
     hand_over_totals(scales, piece, totals);
   }
 
+  /// The same where a piece is one strip with one block of tokens, whose number is a constant here.
+  template <std::size_t kN = Tile::kTokens>
+  static void multiply_scaled_block(TernaryProduct p, const BlockScales& scales, const Piece& piece) {
+    if constexpr (kN > 1) {
+      if (piece.last - piece.first < kN) return multiply_scaled_block<kN - 1>(p, scales, piece);
+    }
+    alignas(64) float totals[kN * kBlockRows];
+    alignas(64) std::int32_t sums[kN * kBlockRows];
+    for (float& total : totals) total = kNoTotal;
+    const std::size_t block_bytes = Tile::Columns::block_bytes(p.cols);
+    const std::uint8_t* block = weights_at(p, piece.row / kBlockRows, block_bytes);
+    const std::uint8_t* x = Operand::block(p.operand, piece.first, p.cols);
+    BlockAhead ahead = ahead_of(p, piece.row / kBlockRows, block_bytes);
+    for (std::size_t b = 0; b < p.n_col_blocks; ++b, block += block_bytes, x += scales.operand_bytes) {
+      std::uint16_t padded[kBlockRows];
+      const std::uint16_t* row_scales = row_scales_at(scales, b, piece.row, padded);
+      start_block(Operand::sums(x), kN, sums);
+      Tile::template add<kN>(block, Operand::columns(x), p.cols, ahead, sums);
+      add_scaled<kBlockRows>(sums, kN, scales.steps + b * p.n_tokens + piece.first, row_scales, totals);
+    }
+    hand_over_totals(scales, piece, totals);
+  }
+
   static void multiply_scaled(const TernaryProduct& p, const BlockScales& scales) {
-    for_each_piece(p, [&](const Piece& piece) { multiply_scaled_piece(p, scales, piece); });
+    for_each_piece(p, [&](const Piece& piece) {
+      if constexpr (Tile::kRows == kBlockRows && Tile::kGroupTokens == Tile::kTokens) {
+        multiply_scaled_block(p, scales, piece);
+      } else {
+        multiply_scaled_piece(p, scales, piece);
+      }
+    });
   }
 
   /// Rows: few tokens leave so little work that threads share it out in longer pieces.

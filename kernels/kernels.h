@@ -80,6 +80,9 @@ struct BlockScales {
   std::size_t n_rows;               ///< of the matrix
   float* y;                         ///< (n_tokens, n_rows) with `stride` from token to token
   std::size_t stride;
+  /// FloatKernels::add_scaled_sums, for kernels that have no multiplications of their own.
+  void (*add_scaled_sums)(const std::int32_t* sums, std::size_t n, float scale, const std::uint16_t* row_scales,
+                          bool accumulate, float* y);
 };
 
 /// A piece of a product that is worth computing in one call.

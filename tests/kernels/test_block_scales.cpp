@@ -104,7 +104,8 @@ class EveryScaledPhase : public testing::TestWithParam<Phase> {
                                  .row_scales = c.row_scales.data(),
                                  .n_rows = c.rows,
                                  .y = y.data(),
-                                 .stride = c.rows + 1});
+                                 .stride = c.rows + 1,
+                                 .add_scaled_sums = all_float_kernels().back()->add_scaled_sums});
       }
     }
     return y;

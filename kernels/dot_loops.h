@@ -167,7 +167,7 @@ struct DotRoutine {
   };
 
   /// Adds the products of a block of columns with all tokens. The sums of a token block, which are few, are scaled and
-  /// added to the results at once. chunk: where the block begins; sums: (kGroupTokens, kRows)
+  /// added to the results at once. block: its weights; sums: (kGroupTokens, kRows)
   static void add_scaled_strip(const TernaryProduct& p, const Piece& piece, const ScaledStrip& to,
                                const std::uint8_t* block, BlockAhead& ahead, std::int32_t* sums) {
     std::uint16_t padded[Tile::kRows];
@@ -188,6 +188,7 @@ struct DotRoutine {
     }
   }
 
+  /// sums: (n, kRows)
   static void start_block(const std::int32_t* x_sums, std::size_t n, std::int32_t* sums) {
     for (std::size_t t = 0; t < n; ++t, sums += Tile::kRows) {
       for (std::size_t i = 0; i < Tile::kRows; ++i) sums[i] = -x_sums[t];
@@ -223,7 +224,7 @@ struct DotRoutine {
 
   /// The same where a piece is one strip with one block of tokens, whose number is a constant here.
   template <std::size_t kN = Tile::kTokens>
-  static void multiply_scaled_block(TernaryProduct p, const BlockScales& scales, const Piece& piece) {
+  static void multiply_scaled_block(const TernaryProduct& p, const BlockScales& scales, const Piece& piece) {
     if constexpr (kN > 1) {
       if (piece.last - piece.first < kN) return multiply_scaled_block<kN - 1>(p, scales, piece);
     }

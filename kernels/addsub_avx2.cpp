@@ -73,8 +73,7 @@ const TernaryKernel kAddSubAvx2 = {.name = "addsub-avx2",
                                               .prepare = prompt_prepare<PromptTokens, PromptCodes>,
                                               .scratch_bytes = prompt_scratch_bytes,
                                               .grain = prompt_grain,
-                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>,
-                                              .multiply_scaled = prompt_multiply_scaled<PromptTokens, PromptCodes>},
+                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>},
                                    .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

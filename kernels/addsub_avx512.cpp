@@ -26,8 +26,7 @@ const TernaryKernel kAddSubAvx512 = {.name = "addsub-avx512",
                                                 .prepare = prompt_prepare<Avx512Tokens, PromptCodes>,
                                                 .scratch_bytes = prompt_scratch_bytes,
                                                 .grain = prompt_grain,
-                                                .multiply = prompt_multiply<Avx512Tokens, PromptCodes>,
-                                                .multiply_scaled = prompt_multiply_scaled<Avx512Tokens, PromptCodes>},
+                                                .multiply = prompt_multiply<Avx512Tokens, PromptCodes>},
                                      .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

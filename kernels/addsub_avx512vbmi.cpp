@@ -20,8 +20,7 @@ const TernaryKernel kAddSubAvx512Vbmi = {.name = "addsub-avx512vbmi",
                                                     .prepare = prompt_prepare<Avx512Tokens, E5Codes>,
                                                     .scratch_bytes = prompt_scratch_bytes,
                                                     .grain = prompt_grain,
-                                                    .multiply = prompt_multiply<Avx512Tokens, E5Codes>,
-                                                    .multiply_scaled = prompt_multiply_scaled<Avx512Tokens, E5Codes>},
+                                                    .multiply = prompt_multiply<Avx512Tokens, E5Codes>},
                                          .min_prompt_tokens = 9};
 
 }  // namespace tern::kernels

@@ -98,8 +98,7 @@ const TernaryKernel kAddSubNeon = {.name = "addsub-neon",
                                               .prepare = prompt_prepare<PromptTokens, PromptCodes>,
                                               .scratch_bytes = prompt_scratch_bytes,
                                               .grain = prompt_grain,
-                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>,
-                                              .multiply_scaled = prompt_multiply_scaled<PromptTokens, PromptCodes>},
+                                              .multiply = prompt_multiply<PromptTokens, PromptCodes>},
                                    .min_prompt_tokens = 7};
 
 }  // namespace tern::kernels

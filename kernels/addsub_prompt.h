@@ -37,7 +37,6 @@
 #include <cstring>
 
 #include "kernels/addsub_prompt_operand.h"
-#include "kernels/block_scales.h"
 #include "kernels/weights_at.h"
 
 namespace tern::kernels {
@@ -127,11 +126,8 @@ struct Panel {
 constexpr std::size_t kTablesScratch = (kMaxPassQuads * kPatternsBytes + 63) / 64 * 64;
 constexpr std::size_t kNarrowScratch = kMaxPanelRows * kTokens * sizeof(std::int16_t);
 constexpr std::size_t kWideScratch = kMaxPanelRows * kTokens * sizeof(std::int32_t);
-constexpr std::size_t kTotalsScratch = kMaxPanelRows * kTokens * sizeof(float);
 
-std::size_t prompt_scratch_bytes(std::size_t /*cols*/) {
-  return kTablesScratch + kNarrowScratch + kWideScratch + kTotalsScratch;
-}
+std::size_t prompt_scratch_bytes(std::size_t /*cols*/) { return kTablesScratch + kNarrowScratch + kWideScratch; }
 
 inline Panel panel_in(std::uint8_t* scratch, std::size_t n_rows) {
   std::uint8_t* narrow = scratch + kTablesScratch;
@@ -254,49 +250,22 @@ struct Piece {
   std::size_t token, n_tokens;
 };
 
-/// take(row, n_rows, sums) for every block of rows of a panel. sums: (kTokens, kRows)
-template <class L, class Take>
-void for_each_sums(const Panel& panel, const Piece& piece, const Take& take) {
+/// Hands the sums of a panel to a sink.
+template <class L>
+void give_sums(const Panel& panel, const Piece& piece, const SumSink& sink) {
   for (std::size_t r = 0; r < piece.n_rows; r += kRows) {
-    alignas(64) std::int32_t sums[kTokens * kRows];
+    alignas(64) std::int32_t sums[kTokens * kRows];  // (kTokens, 64)
     for (std::size_t i = 0; i < kRows; i += 8) {
       for (std::size_t t = 0; t < piece.n_tokens; t += 8) {
         const std::size_t at = (r + i) * kTokens + t;
         L::Transposes::sums(panel.narrow + at, panel.spilled ? panel.wide + at : nullptr, sums + t * kRows + i, kRows);
       }
     }
-    take(r, piece.n_rows - r < kRows ? piece.n_rows - r : kRows, sums);
+    const std::size_t n = piece.n_rows - r < kRows ? piece.n_rows - r : kRows;
+    for (std::size_t t = 0; t < piece.n_tokens; ++t) {
+      sink.take(sink.context, piece.token + t, piece.row + r, n, sums + t * kRows);
+    }
   }
-}
-
-/// Hands the sums of a panel to a sink.
-template <class L>
-void give_sums(const Panel& panel, const Piece& piece, const TernaryProduct& p) {
-  for_each_sums<L>(panel, piece, [&](std::size_t r, std::size_t n_rows, const std::int32_t* sums) {
-    for (std::size_t t = 0; t < piece.n_tokens; ++t) {
-      p.sink.take(p.sink.context, piece.token + t, piece.row + r, n_rows, sums + t * kRows);
-    }
-  });
-}
-
-/// Scales the sums of a panel at a block of columns and adds them to totals, which the last block makes results of.
-/// totals: (blocks of rows, kTokens, kRows)
-template <class L>
-void add_sums(const Panel& panel, const Piece& piece, const TernaryProduct& p, const BlockScales& scales,
-              float* totals) {
-  const bool is_last = p.col_block + 1 == p.n_col_blocks;
-  const double* steps = scales.steps + p.col_block * p.n_tokens + piece.token;
-  for_each_sums<L>(panel, piece, [&](std::size_t r, std::size_t n_rows, const std::int32_t* sums) {
-    const std::uint16_t* row_scales = scales.row_scales + p.col_block * scales.n_rows + piece.row + r;
-    for (std::size_t t = 0; t < piece.n_tokens; ++t) {
-      float* total = totals + r * kTokens + t * kRows;
-      scales.add_scaled_sums(sums + t * kRows, n_rows, static_cast<float>(steps[t]), row_scales, p.col_block > 0,
-                             total);
-      if (is_last) {
-        copy_rows<kRows>(total, n_rows, scales.y + (piece.token + t) * scales.stride + piece.row + r);
-      }
-    }
-  });
 }
 
 /// A table is worth making for a panel of rows; tokens are cut wherever there are enough of them.
@@ -313,47 +282,25 @@ SumPanel sum_panel_of(std::size_t n_tokens) {
   return sum_panel<L, Codes>;
 }
 
-/// f(piece) for the panels of a product.
-template <class F>
-void for_each_panel(const TernaryProduct& p, const F& f) {
+template <class L, class Codes>
+void prompt_multiply(const TernaryProduct& p) {
   const std::size_t n_rows = p.row_end - p.row_begin;
   const std::size_t n_panels = (n_rows + kMaxPanelRows - 1) / kMaxPanelRows;
   const std::size_t panel_rows = (n_rows + n_panels * kRows - 1) / (n_panels * kRows) * kRows;  // all about as long
   for (std::size_t row = p.row_begin; row < p.row_end; row += panel_rows) {
     for (std::size_t t = p.token_begin; t < p.token_end; t += kTokens) {
-      f(Piece{.row = row,
-              .n_rows = p.row_end - row < panel_rows ? p.row_end - row : panel_rows,
-              .token = t,
-              .n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens});
+      const Piece piece = {.row = row,
+                           .n_rows = p.row_end - row < panel_rows ? p.row_end - row : panel_rows,
+                           .token = t,
+                           .n_tokens = p.token_end - t < kTokens ? p.token_end - t : kTokens};
+      const SumPanel sum = sum_panel_of<L, Codes>(piece.n_tokens);
+      Panel panel = panel_in(p.scratch, piece.n_rows);
+      const std::size_t block_bytes = Codes::block_bytes(p.cols);
+      sum({weights_at(p, row / kRows, block_bytes), p.n_col_blocks * block_bytes},
+          p.operand + t / kTokens * token_block_bytes<Codes>(p.cols), p.cols, panel);
+      give_sums<L>(panel, piece, p.sink);
     }
   }
-}
-
-/// The sums of a panel, in the thread's scratch.
-template <class L, class Codes>
-Panel multiply_panel(const TernaryProduct& p, const Piece& piece) {
-  const SumPanel sum = sum_panel_of<L, Codes>(piece.n_tokens);
-  Panel panel = panel_in(p.scratch, piece.n_rows);
-  const std::size_t block_bytes = Codes::block_bytes(p.cols);
-  sum({weights_at(p, piece.row / kRows, block_bytes), p.n_col_blocks * block_bytes},
-      p.operand + piece.token / kTokens * token_block_bytes<Codes>(p.cols), p.cols, panel);
-  return panel;
-}
-
-template <class L, class Codes>
-void prompt_multiply(const TernaryProduct& p) {
-  for_each_panel(p, [&](const Piece& piece) { give_sums<L>(multiply_panel<L, Codes>(p, piece), piece, p); });
-}
-
-template <class L, class Codes>
-void prompt_multiply_scaled(const TernaryProduct& product, const BlockScales& scales) {
-  auto* totals = reinterpret_cast<float*>(product.scratch + kTablesScratch + kNarrowScratch + kWideScratch);
-  for_each_panel(product, [&](const Piece& piece) {
-    for (std::size_t b = 0; b < product.n_col_blocks; ++b) {
-      const TernaryProduct p = at_block(product, scales, b);
-      add_sums<L>(multiply_panel<L, Codes>(p, piece), piece, p, scales, totals);
-    }
-  });
 }
 
 }  // namespace

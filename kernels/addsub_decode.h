@@ -10,6 +10,7 @@
 
 #include "kernels/addsub_tables.h"
 #include "kernels/block_ahead.h"
+#include "kernels/block_scales.h"
 #include "kernels/layout_rows64.h"
 
 namespace tern::kernels {
@@ -168,19 +169,40 @@ std::size_t decode_scratch_bytes(std::size_t /*cols*/) { return 0; }
 /// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
 Grain decode_grain(std::size_t n_tokens, std::size_t /*cols*/) { return {4 * rows64::kRows, n_tokens, rows64::kRows}; }
 
+/// One block of rows of a product. take(token, n_rows, sums)
+template <class V, class Take>
+void multiply_rows(const TernaryProduct& p, std::size_t row, BlockAhead& ahead, const Take& take) {
+  const std::size_t n_groups = rows64::n_groups(p.cols);
+  const std::uint8_t* weights = weights_at(p, row / rows64::kRows, rows64::block_bytes(p.cols));
+  const std::size_t n_rows = p.row_end - row < rows64::kRows ? p.row_end - row : rows64::kRows;
+  for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
+    alignas(64) std::int32_t sums[rows64::kRows];
+    multiply_block<V>(
+        {weights, p.operand + t * n_groups * kTablesBytes, n_groups, t == p.token_begin ? &ahead : nullptr}, sums);
+    take(t, n_rows, sums);
+  }
+}
+
 template <class V>
 void decode_multiply(const TernaryProduct& p) {
-  const std::size_t n_groups = rows64::n_groups(p.cols);
-  for (std::size_t r = p.row_begin; r < p.row_end; r += rows64::kRows) {
-    const std::size_t block_bytes = rows64::block_bytes(p.cols);
-    const std::uint8_t* weights = weights_at(p, r / rows64::kRows, block_bytes);
-    BlockAhead ahead = ahead_of(p, r / rows64::kRows, block_bytes);
-    const std::size_t n_rows = p.row_end - r < rows64::kRows ? p.row_end - r : rows64::kRows;
-    for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
-      alignas(64) std::int32_t sums[rows64::kRows];
-      multiply_block<V>(
-          {weights, p.operand + t * n_groups * kTablesBytes, n_groups, t == p.token_begin ? &ahead : nullptr}, sums);
-      p.sink.take(p.sink.context, t, r, n_rows, sums);
+  for (std::size_t row = p.row_begin; row < p.row_end; row += rows64::kRows) {
+    BlockAhead ahead = ahead_of(p, row / rows64::kRows, rows64::block_bytes(p.cols));
+    multiply_rows<V>(p, row, ahead, [&](std::size_t token, std::size_t n_rows, const std::int32_t* sums) {
+      p.sink.take(p.sink.context, token, row, n_rows, sums);
+    });
+  }
+}
+
+template <class V>
+void decode_multiply_scaled(const TernaryProduct& product, const BlockScales& scales) {
+  for (std::size_t row = product.row_begin; row < product.row_end; row += rows64::kRows) {
+    BlockAhead ahead = ahead_of(product, row / rows64::kRows, rows64::block_bytes(product.cols));
+    for (std::size_t b = 0; b < product.n_col_blocks; ++b) {
+      const TernaryProduct p = at_block(product, scales, b);
+      fetch_row_scales(scales, b, row + rows64::kRows, rows64::kRows);
+      multiply_rows<V>(p, row, ahead, [&](std::size_t token, std::size_t n_rows, const std::int32_t* sums) {
+        add_to_results(p, scales, token, row, n_rows, sums);
+      });
     }
   }
 }

@@ -7,6 +7,8 @@
 #include "kernels/dot_amx_few.h"
 #include "kernels/dot_amx_operand.h"
 #include "kernels/dot_amx_outbox.h"
+#include "kernels/dot_amx_scaled.h"
+#include "kernels/dot_amx_strips.h"
 #include "kernels/dot_amx_tiles.h"
 #include "kernels/ternary_kernels.h"
 #include "kernels/weights_at.h"
@@ -14,32 +16,29 @@
 namespace tern::kernels {
 namespace {
 
+using amx::Ahead;
+using amx::ahead_of_strip;
+using amx::block_at;
 using amx::Decoder;
+using amx::kChunkSpans;
 using amx::kColsBytes;
 using amx::kLineBytes;
+using amx::kMaxBlockTokens;
 using amx::kPanelBytes;
+using amx::kSpanTiles;
 using amx::kStripRows;
 using amx::kTileBytes;
 using amx::kTileTokens;
 using amx::Operand;
 using amx::Outbox;
+using amx::SumsAt;
 using amx::SumTiles;
+using amx::tokens_at;
 using amx::TokenTiles;
 
-// Sums begin at minus the sum of x, to which codes up to 2 times x are added.
-static_assert((2 + 1) * 127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane would overflow: 1.6e9");
+static_assert(127 * kMaxCols < (std::size_t{1} << 31), "a 32-bit lane would overflow: 5.3e8");
 
 // --- work beside the tiles ----------------------------------------------------------------------------------------
-
-/// Weights that come next, fetched into the second cache a few lines at a time.
-struct Ahead {
-  const std::uint8_t* next;
-  std::size_t n_lines;  // at a time
-
-  void fetch() {
-    for (std::size_t i = 0; i < n_lines; ++i, next += kLineBytes) _mm_prefetch(next, _MM_HINT_T1);
-  }
-};
 
 struct Beside {
   Ahead ahead;
@@ -49,10 +48,7 @@ struct Beside {
 
 // --- multiplying ------------------------------------------------------------------------------------------------
 
-constexpr std::size_t kSpanTiles = e5::kSpanCols / amx::kTileCols;
-constexpr std::size_t kChunkSpans = 3;  // decoded together; with the activations they meet, they fit the first cache
 constexpr std::size_t kRunRows = 2 * e5::kRows;  // handed over together
-constexpr std::size_t kMaxBlockTokens = 256;
 
 /// Memory of a thread.
 struct Scratch {
@@ -61,25 +57,9 @@ struct Scratch {
   alignas(64) std::int32_t sums[2][kMaxBlockTokens * kRunRows];
 };
 
-static_assert(sizeof(amx::FewScratch) <= sizeof(Scratch));
+static_assert(sizeof(amx::FewScratch) <= sizeof(Scratch) && sizeof(amx::ScaledScratch) <= sizeof(Scratch));
 
 std::size_t scratch_bytes(std::size_t /*cols*/) { return sizeof(Scratch); }
-
-TokenTiles tokens_at(const TernaryProduct& p, std::size_t token) {
-  const std::size_t stride = Operand::tile_bytes(p.cols);
-  return {p.operand + token / kTileTokens * stride, stride};
-}
-
-const std::uint8_t* block_at(const TernaryProduct& p, std::size_t row) {
-  return weights_at(p, row / e5::kRows, e5::block_bytes(p.cols));
-}
-
-/// While a strip is multiplied, half of a block is fetched: the one that comes half a block later.
-Ahead ahead_of_strip(const TernaryProduct& p, std::size_t row, std::size_t n_calls) {
-  const std::size_t half_bytes = e5::block_bytes(p.cols) / 2;
-  const std::size_t half = row % e5::kRows / kStripRows;
-  return {block_at(p, row) + (half + 1) * half_bytes, (half_bytes / kLineBytes + n_calls - 1) / n_calls};
-}
 
 /// Adds the products of a span, which has `n` tiles of columns.
 template <int kTokenTiles>
@@ -110,10 +90,20 @@ void decode_chunk(const TernaryProduct& p, std::size_t row, Chunk chunk, std::ui
 
 template <int kTokenTiles>
 void add_chunk(TokenTiles tokens, Chunk chunk, const std::uint8_t* panel, Beside& beside) {
-  const std::uint8_t* x = tokens.first + (1 + chunk.first * kSpanTiles) * kTileBytes;
+  const std::uint8_t* x = tokens.first + chunk.first * kSpanTiles * kTileBytes;
   for (std::size_t s = 0; s < chunk.n; ++s, panel += kPanelBytes, x += kSpanTiles * kTileBytes) {
     const std::size_t n_tiles = Operand::span_tiles(chunk.cols - s * e5::kSpanCols);
     add_span<kTokenTiles>({x, tokens.stride}, panel, n_tiles, beside);
+  }
+}
+
+/// Sums begin with the first chunk, and go on with the others.
+template <typename Sums>
+void start_sums(Chunk chunk, SumsAt sums) {
+  if (chunk.first == 0) {
+    Sums::clear();
+  } else {
+    Sums::load(sums);
   }
 }
 
@@ -124,24 +114,23 @@ void add_chunk_to_all(const TernaryProduct& p, Chunk chunk, const std::uint8_t* 
   using Pair = SumTiles<2, 2>;
   const std::size_t n_tokens = p.token_end - p.token_begin;
   const std::size_t paired = (n_tokens + kTileTokens - 1) / kPair * kPair;  // tokens in pairs of token tiles
-  const auto sums_before = [&](std::size_t t) {
-    return chunk.first == 0 ? Operand::first_sums(tokens_at(p, p.token_begin + t).first, p.cols)
-                            : Pair::at(sums + t * kRunRows, kRunRows);
-  };
-  if (paired > 0) Pair::load(sums_before(0));
+  const auto sums_at = [&](std::size_t t) { return SumsAt{sums + t * kRunRows, kRunRows}; };
+  if (paired > 0) start_sums<Pair>(chunk, sums_at(0));
   for (std::size_t t = 0; t < paired; t += kPair) {
     add_chunk<2>(tokens_at(p, p.token_begin + t), chunk, panel, beside);
-    if (t + kPair < paired) {
-      Pair::exchange(sums + t * kRunRows, kRunRows, sums_before(t + kPair));
+    if (t + kPair >= paired) {
+      Pair::save(sums_at(t));
+    } else if (chunk.first == 0) {
+      Pair::save_and_clear(sums_at(t));
     } else {
-      Pair::save(sums + t * kRunRows, kRunRows);
+      Pair::save_and_load(sums_at(t), sums_at(t + kPair));
     }
   }
   if (paired < n_tokens) {
     using Single = SumTiles<1, 2>;
-    Single::load(sums_before(paired));
+    start_sums<Single>(chunk, sums_at(paired));
     add_chunk<1>(tokens_at(p, p.token_begin + paired), chunk, panel, beside);
-    Single::save(sums + paired * kRunRows, kRunRows);
+    Single::save(sums_at(paired));
   }
 }
 
@@ -183,6 +172,11 @@ std::size_t block_tokens(std::size_t cols) {
   return tokens < kStep ? kStep : tokens < kMaxBlockTokens ? tokens : kMaxBlockTokens;
 }
 
+Grain grain(std::size_t n_tokens, std::size_t cols) {
+  const std::size_t block = block_tokens(cols);
+  return {4 * e5::kRows, n_tokens < block ? n_tokens : block, kRunRows};
+}
+
 /// Registers 0 to 4, of sums and activations, hold as many lines as there are tokens: fewer take less time.
 amx::TileLines lines_for(std::size_t n_tokens) {
   const auto n = static_cast<std::uint8_t>(n_tokens < kTileTokens ? n_tokens : kTileTokens);
@@ -190,27 +184,58 @@ amx::TileLines lines_for(std::size_t n_tokens) {
   return {{n, n, n, n, n, kAll, kAll, kAll}};
 }
 
-Grain grain(std::size_t n_tokens, std::size_t cols) {
-  const std::size_t block = block_tokens(cols);
-  return {4 * e5::kRows, n_tokens < block ? n_tokens : block, kRunRows};
-}
-
-void multiply(const TernaryProduct& product) {
-  const std::size_t step = block_tokens(product.cols);
+/// f(p) for products with at most `step` tokens.
+template <typename F>
+void for_each_step(const TernaryProduct& product, std::size_t step, const F& f) {
   for (std::size_t begin = product.token_begin; begin < product.token_end; begin += step) {
     TernaryProduct p = product;
     p.token_begin = begin;
     p.token_end = product.token_end - begin < step ? product.token_end : begin + step;
-    const std::size_t n_tokens = p.token_end - begin;
-    const amx::TileRegisters registers(lines_for(n_tokens));
+    const amx::TileRegisters registers(lines_for(p.token_end - begin));
+    f(p);
+  }
+}
+
+template <int kTokenTiles>
+void multiply_few(const TernaryProduct& p) {
+  Outbox outbox(p);
+  amx::Few<kTokenTiles, Outbox>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch), outbox, 1, 0}.multiply();
+}
+
+void multiply(const TernaryProduct& product) {
+  for_each_step(product, block_tokens(product.cols), [](const TernaryProduct& p) {
+    const std::size_t n_tokens = p.token_end - p.token_begin;
     if (n_tokens <= kTileTokens) {
-      amx::Few<1>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch)}.multiply();
+      multiply_few<1>(p);
     } else if (n_tokens <= amx::kFewTokens) {
-      amx::Few<2>{p, *reinterpret_cast<amx::FewScratch*>(p.scratch)}.multiply();
+      multiply_few<2>(p);
     } else {
       multiply_many(p, *reinterpret_cast<Scratch*>(p.scratch));
     }
-  }
+  });
+}
+
+template <int kTokenTiles>
+void multiply_few_scaled(const TernaryProduct& p, const BlockScales& scales) {
+  auto& scratch = *reinterpret_cast<amx::FewScratch*>(p.scratch);
+  using Box = amx::ScaledOutbox<e5::kRows>;
+  Box outbox(p, scales, scratch.totals);
+  amx::Few<kTokenTiles, Box>{p, scratch, outbox, p.n_col_blocks, scales.operand_bytes}.multiply();
+}
+
+void multiply_scaled(const TernaryProduct& product, const BlockScales& scales) {
+  const bool is_wide = Operand::n_col_tiles(product.cols) > amx::kChunkTiles;  // no such type is known
+  const std::size_t step = is_wide ? amx::kFewTokens : block_tokens(product.cols * product.n_col_blocks);
+  for_each_step(product, step, [&](const TernaryProduct& p) {
+    const std::size_t n_tokens = p.token_end - p.token_begin;
+    if (n_tokens <= kTileTokens) {
+      multiply_few_scaled<1>(p, scales);
+    } else if (n_tokens <= amx::kFewTokens) {
+      multiply_few_scaled<2>(p, scales);
+    } else {
+      amx::multiply_many_scaled(p, scales);
+    }
+  });
 }
 
 }  // namespace
@@ -224,7 +249,8 @@ const TernaryKernel kDotAmx = {.name = "dot-amx",
                                           .prepare = Operand::prepare,
                                           .scratch_bytes = scratch_bytes,
                                           .grain = grain,
-                                          .multiply = multiply},
+                                          .multiply = multiply,
+                                          .multiply_scaled = multiply_scaled},
                                .min_prompt_tokens = 4};
 
 }  // namespace tern::kernels

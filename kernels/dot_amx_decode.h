@@ -2,7 +2,7 @@
 
 // Decoding layout e5 for AMX. Included by that kernel; all names are local to the including file (see kernels.h).
 //
-// A strip is 32 rows, half of a block of the layout. A span of it is decoded to a panel of one byte per code, whose
+// A strip is 32 rows, half of a block of the layout. A span of it is decoded to a panel of one byte per digit, whose
 // columns stand in their order:
 //
 //     panel         | columns 0-63: rows 0-15, rows 16-31 | columns 64-127: .. | ...     tiles of 1 KB, see
@@ -35,9 +35,9 @@ constexpr e5::Tables plus(e5::Tables tables, unsigned constant) {
   for (std::uint8_t& a : tables.a) a = static_cast<std::uint8_t>(a + constant);
   return tables;
 }
-// Codes 0, 1, 2 of digits 1-4 in two bits each, and that of digit 0, for which the table of the whole byte is zero.
-constexpr e5::Tables kFieldTables = plus(e5::make_tables(0, 1, 4, 16, 64), 1 + 4 + 16 + 64);
-constexpr e5::Tables kFirstTables = plus(e5::make_tables(1, 0, 0, 0, 0), 1);
+// Digits 1-4 plus two, 1, 2, 3, in two bits each, and digit 0, for which the table of the whole byte is zero.
+constexpr e5::Tables kFieldTables = plus(e5::make_tables(0, 1, 4, 16, 64), 2 * (1 + 4 + 16 + 64));
+constexpr e5::Tables kFirstTables = e5::make_tables(1, 0, 0, 0, 0);
 
 /// Lines of a panel for the digits of four groups.
 struct DigitLines {
@@ -77,18 +77,21 @@ class Decoder {
     const __m512i fields =
         _mm512_add_epi8(_mm512_permutexvar_epi8(high, fields_a_), _mm512_permutexvar_epi8(bytes, fields_b_));
     _mm512_store_si512(lines.of[0] + row_tile, _mm512_permutexvar_epi8(high, first_));
-    _mm512_store_si512(lines.of[1] + row_tile, _mm512_and_si512(fields, _mm512_set1_epi8(3)));
+    _mm512_store_si512(lines.of[1] + row_tile, pick<0>(fields));
     _mm512_store_si512(lines.of[2] + row_tile, pick<2>(fields));
     _mm512_store_si512(lines.of[3] + row_tile, pick<4>(fields));
     _mm512_store_si512(lines.of[4] + row_tile, pick<6>(fields));
   }
 
-  /// Bits kShift and kShift + 1 of every byte. A matrix of bits does it in one instruction: its byte 7 picks bit 0 of
-  /// the result, its byte 6 bit 1.
+  /// The digit of bits kShift and kShift + 1 of every byte, which are 1, 2, 3. A matrix of bits does it in one
+  /// instruction: its byte 7 picks the lowest bit of the result; all others are those of the sign, the inverse of the
+  /// higher bit.
   template <unsigned kShift>
   static __m512i pick(__m512i v) {
-    constexpr std::uint64_t kMatrix = std::uint64_t{1} << (56 + kShift) | std::uint64_t{2} << (48 + kShift);
-    return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(static_cast<long long>(kMatrix)), 0);
+    constexpr std::uint64_t kSigns = 0x00010101'01010101U;
+    constexpr std::uint64_t kMatrix = std::uint64_t{1} << (56 + kShift) | kSigns << (1 + kShift);
+    constexpr int kInverse = 0xFE;
+    return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(static_cast<long long>(kMatrix)), kInverse);
   }
 
   __m512i fields_a_ = _mm512_loadu_si512(kFieldTables.a);

@@ -4,9 +4,7 @@
 // kernels.h).
 //
 //     operand       | token tile 0 | token tile 1 | ...                    16 tokens each
-//     token tile    | -sums | columns 0-63 | columns 64-127 | ...                 tiles of 1 KB
-//     -sums         line t: minus the sum of token t, 16 times int32. Codes are 0, 1, 2 instead of -1, 0, 1, so this is
-//                   where sums begin
+//     token tile    | columns 0-63 | columns 64-127 | ...                          tiles of 1 KB
 //     columns       line t: of token t, zeros where there are no more
 //
 // Lines of tokens that do not exist are left as they are: what comes of them is not handed over.
@@ -27,14 +25,9 @@ struct Operand {
   static constexpr std::size_t span_tiles(std::size_t cols) {
     return n_col_tiles(cols < e5::kSpanCols ? cols : e5::kSpanCols);
   }
-  static constexpr std::size_t tile_bytes(std::size_t cols) { return (1 + n_col_tiles(cols)) * kTileBytes; }
+  static constexpr std::size_t tile_bytes(std::size_t cols) { return n_col_tiles(cols) * kTileBytes; }
   static constexpr std::size_t n_tiles(std::size_t n_tokens) { return (n_tokens + kTileTokens - 1) / kTileTokens; }
   static std::size_t bytes(std::size_t n_tokens, std::size_t cols) { return n_tiles(n_tokens) * tile_bytes(cols); }
-
-  /// Where the sums of a token tile and those behind it begin: alike for all rows of the matrix.
-  static SumsAt first_sums(const std::uint8_t* tile, std::size_t cols) {
-    return {reinterpret_cast<const std::int32_t*>(tile), kTileRows, tile_bytes(cols) / sizeof(std::int32_t), 0};
-  }
 
   /// Parts share the tokens.
   static void prepare(const std::int8_t* x, std::size_t n_tokens, std::size_t cols, std::size_t part,
@@ -51,27 +44,12 @@ struct Operand {
  private:
   /// x: (n_lines, cols), tokens of one tile; `lines`: the first of their lines in its first tile register.
   static void fill_lines(const std::int8_t* x, std::size_t n_lines, std::size_t cols, std::uint8_t* lines) {
-    __m512i sums[kTileTokens];
-    for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-    std::uint8_t* out = lines + kTileBytes;
-    for (std::size_t begin = 0; begin < cols; begin += kTileCols, out += kTileBytes) {
-      copy_lines(x, n_lines, cols, begin, out, sums);
-    }
-    for (std::size_t t = 0; t < n_lines; ++t) {
-      const __m512i sum = _mm512_set1_epi32(-_mm512_reduce_add_epi32(sums[t]));
-      _mm512_store_si512(lines + t * kLineBytes, sum);
-    }
-  }
-
-  /// Columns from `begin` on, as many as a tile has.
-  static void copy_lines(const std::int8_t* x, std::size_t n_lines, std::size_t cols, std::size_t begin,
-                         std::uint8_t* out, __m512i* sums) {
-    const std::size_t n = cols - begin;
-    const __mmask64 mask = n >= kTileCols ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
-    for (std::size_t t = 0; t < n_lines; ++t) {
-      const __m512i v = _mm512_maskz_loadu_epi8(mask, x + t * cols + begin);
-      _mm512_store_si512(out + t * kLineBytes, v);
-      sums[t] = _mm512_dpbusd_epi32(sums[t], _mm512_set1_epi8(1), v);
+    for (std::size_t begin = 0; begin < cols; begin += kTileCols, lines += kTileBytes) {
+      const std::size_t n = cols - begin;
+      const __mmask64 mask = n >= kTileCols ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
+      for (std::size_t t = 0; t < n_lines; ++t) {
+        _mm512_store_si512(lines + t * kLineBytes, _mm512_maskz_loadu_epi8(mask, x + t * cols + begin));
+      }
     }
   }
 };

@@ -3,12 +3,12 @@
 // Tile registers of AMX, and the products that are kept in them. Included by kernels compiled for AMX-INT8; all names
 // are local to the including file (see kernels.h).
 //
-// A tile register is 16 rows of 64 bytes. `tdpbsud` adds to a tile of sums, (16 tokens, 16 rows of the matrix) int32,
+// A tile register is 16 rows of 64 bytes. `tdpbssd` adds to a tile of sums, (16 tokens, 16 rows of the matrix) int32,
 //
 //     sums[t][r] += sum over k < 64 of x[t][k] * w[r][k]
 //
-//     x    signed bytes     row t:      64 columns of token t
-//     w    unsigned bytes   row k / 4:  4 columns of 16 rows of the matrix, one row after the other
+//     x    signed bytes   row t:      64 columns of token t
+//     w    signed bytes   row k / 4:  4 columns of 16 rows of the matrix, one row after the other
 
 #include <cstddef>
 #include <cstdint>
@@ -43,9 +43,14 @@ inline void store(void* p, std::size_t stride) {
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(kTile) : "memory");
 }
 
+template <int kTile>
+inline void clear() {
+  asm volatile("tilezero %%tmm%c0" : : "i"(kTile));
+}
+
 template <int kSums, int kX, int kW>
 inline void multiply_add() {
-  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
 }
 
 constexpr int kRegisters = 8;
@@ -90,14 +95,13 @@ struct TokenTiles {
   std::size_t stride;  // bytes from one token tile to the next
 };
 
-/// Where a block of sums lies in memory: element (token, row) of tile (t, r) at
-/// first[t * token_tile + r * row_tile + token * stride + row].
+/// A block of sums in memory: element (token, row) at first[token * stride + row].
 struct SumsAt {
-  const std::int32_t* first;
-  std::size_t stride, token_tile, row_tile;
+  std::int32_t* first;
+  std::size_t stride;
 
-  [[nodiscard]] const std::int32_t* tile(std::size_t t, std::size_t r) const {
-    return first + t * token_tile + r * row_tile;
+  [[nodiscard]] std::int32_t* tile(std::size_t t, std::size_t r) const {
+    return first + t * kTileTokens * stride + r * kTileRows;
   }
 };
 
@@ -111,21 +115,26 @@ struct SumTiles {
   static constexpr int kFirstX = 4;
   static constexpr int kFirstW = kFirstX + kTokenTiles;
 
-  /// Element (token, row) of the block lies at sums[token * stride + row].
-  static constexpr SumsAt at(const std::int32_t* sums, std::size_t stride) {
-    return {sums, stride, kTileTokens * stride, kTileRows};
+  static void clear() {
+    for_each_tile([](auto tile, std::size_t, std::size_t) { amx::clear<tile.value>(); });
   }
-
   static void load(SumsAt from) {
     for_each_tile([&](auto tile, std::size_t t, std::size_t r) { load_sums<tile.value>(from, t, r); });
   }
-  static void save(std::int32_t* sums, std::size_t stride) {
-    for_each_tile([&](auto tile, std::size_t t, std::size_t r) { save_sums<tile.value>(sums, stride, t, r); });
+  static void save(SumsAt to) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t r) { save_sums<tile.value>(to, t, r); });
   }
-  /// save() and load(), tile by tile, so that the first tile is ready for work while the last is being saved.
-  static void exchange(std::int32_t* sums, std::size_t stride, SumsAt from) {
+  /// save(), then clear() or load(), tile by tile, so that the first tile is ready for work while the last is being
+  /// saved.
+  static void save_and_clear(SumsAt to) {
     for_each_tile([&](auto tile, std::size_t t, std::size_t r) {
-      save_sums<tile.value>(sums, stride, t, r);
+      save_sums<tile.value>(to, t, r);
+      amx::clear<tile.value>();
+    });
+  }
+  static void save_and_load(SumsAt to, SumsAt from) {
+    for_each_tile([&](auto tile, std::size_t t, std::size_t r) {
+      save_sums<tile.value>(to, t, r);
       load_sums<tile.value>(from, t, r);
     });
   }
@@ -153,8 +162,8 @@ struct SumTiles {
     amx::load<kTile>(from.tile(t, r), from.stride * sizeof *from.first);
   }
   template <int kTile>
-  static void save_sums(std::int32_t* sums, std::size_t stride, std::size_t t, std::size_t r) {
-    amx::store<kTile>(sums + t * kTileTokens * stride + r * kTileRows, stride * sizeof *sums);
+  static void save_sums(SumsAt to, std::size_t t, std::size_t r) {
+    amx::store<kTile>(to.tile(t, r), to.stride * sizeof *to.first);
   }
 
   template <typename F>

@@ -28,6 +28,7 @@
 
 #include "kernels/block_ahead.h"
 #include "kernels/dot_operand.h"
+#include "kernels/scaled_sums.h"
 
 namespace tern::kernels {
 namespace {
@@ -136,18 +137,122 @@ struct DotRoutine {
   }
 
   /// Group by group: its operand stays in the second cache while the weights, which are fewer bytes, pass by.
-  static void multiply(const TernaryProduct& p) {
-    alignas(64) std::int32_t sums[kBlockRows / Tile::kRows * kStripSums];
+  template <typename F>
+  static void for_each_piece(const TernaryProduct& p, const F& f) {
     for (std::size_t t = p.token_begin; t < p.token_end; t += Tile::kGroupTokens) {
       const std::size_t t_end = p.token_end - t < Tile::kGroupTokens ? p.token_end : t + Tile::kGroupTokens;
       for (std::size_t row = p.row_begin; row < p.row_end; row += kBlockRows) {
         const std::size_t row_end = p.row_end - row < kBlockRows ? p.row_end : row + kBlockRows;
-        const Piece piece = {row, row_end, t, t_end};
-        start_sums(p, piece, sums);
-        add_chunks(p, piece, sums);
-        hand_over(p, piece, sums);
+        f(Piece{row, row_end, t, t_end});
       }
     }
+  }
+
+  static void multiply(const TernaryProduct& p) {
+    alignas(64) std::int32_t sums[kBlockRows / Tile::kRows * kStripSums];
+    for_each_piece(p, [&](const Piece& piece) {
+      start_sums(p, piece, sums);
+      add_chunks(p, piece, sums);
+      hand_over(p, piece, sums);
+    });
+  }
+
+  // --- scales per block of columns ---
+
+  /// Results of a strip in a piece: (kGroupTokens, kRows), of which the sums of a block of columns are added.
+  struct ScaledStrip {
+    const BlockScales& scales;
+    std::size_t row;
+    float* totals;
+  };
+
+  /// Adds the products of a block of columns with all tokens. The sums of a token block, which are few, are scaled and
+  /// added to the results at once. block: its weights; sums: (kGroupTokens, kRows)
+  static void add_scaled_strip(const TernaryProduct& p, const Piece& piece, const ScaledStrip& to,
+                               const std::uint8_t* block, BlockAhead& ahead, std::int32_t* sums) {
+    std::uint16_t padded[Tile::kRows];
+    const std::uint16_t* row_scales = row_scales_at(to.scales, p.col_block, to.row, padded);
+    const double* steps = to.scales.steps + p.col_block * p.n_tokens;
+    for (std::size_t c = 0; c < p.cols; c += Tile::kChunkCols) {
+      const std::size_t cols = p.cols - c < Tile::kChunkCols ? p.cols - c : Tile::kChunkCols;
+      const std::uint8_t* strip =
+          Tile::strip(block + Tile::Columns::block_bytes(c), to.row % kBlockRows, cols, p.scratch);
+      for (std::size_t first = piece.first; first < piece.last; first += Tile::kTokens) {
+        const std::size_t n = p.n_tokens - first < Tile::kTokens ? p.n_tokens - first : Tile::kTokens;
+        const std::uint8_t* x = Operand::block(p.operand, first, p.cols);
+        const std::size_t at = (first - piece.first) * Tile::kRows;
+        if (c == 0) start_block(Operand::sums(x), n, sums + at);
+        add(n, strip, Operand::columns(x) + c * n, cols, ahead, sums + at);
+        if (c + cols == p.cols) add_scaled<Tile::kRows>(sums + at, n, steps + first, row_scales, to.totals + at);
+      }
+    }
+  }
+
+  /// sums: (n, kRows)
+  static void start_block(const std::int32_t* x_sums, std::size_t n, std::int32_t* sums) {
+    for (std::size_t t = 0; t < n; ++t, sums += Tile::kRows) {
+      for (std::size_t i = 0; i < Tile::kRows; ++i) sums[i] = -x_sums[t];
+    }
+  }
+
+  static void hand_over_totals(const BlockScales& scales, const Piece& piece, const float* totals) {
+    for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+      const std::size_t row = piece.row + s * Tile::kRows;
+      const std::size_t n_rows = piece.row_end - row < Tile::kRows ? piece.row_end - row : Tile::kRows;
+      for (std::size_t t = piece.first; t < piece.last; ++t) {
+        copy_rows<Tile::kRows>(totals + s * kStripSums + (t - piece.first) * Tile::kRows, n_rows,
+                               scales.y + t * scales.stride + row);
+      }
+    }
+  }
+
+  static void multiply_scaled_piece(TernaryProduct p, const BlockScales& scales, const Piece& piece) {
+    alignas(64) float totals[kBlockRows / Tile::kRows * kStripSums];
+    alignas(64) std::int32_t sums[kStripSums];
+    for (std::size_t i = 0; i < piece.n_strips() * kStripSums; ++i) totals[i] = kNoTotal;
+    const std::size_t block_bytes = Tile::Columns::block_bytes(p.cols);
+    const std::uint8_t* block = weights_at(p, piece.row / kBlockRows, block_bytes);
+    BlockAhead ahead = ahead_of(p, piece.row / kBlockRows, block_bytes);
+    for (; p.col_block < p.n_col_blocks; ++p.col_block, p.operand += scales.operand_bytes, block += block_bytes) {
+      for (std::size_t s = 0; s < piece.n_strips(); ++s) {
+        const ScaledStrip to = {scales, piece.row + s * Tile::kRows, totals + s * kStripSums};
+        add_scaled_strip(p, piece, to, block, ahead, sums);
+      }
+    }
+    hand_over_totals(scales, piece, totals);
+  }
+
+  /// The same where a piece is one strip with one block of tokens, whose number is a constant here.
+  template <std::size_t kN = Tile::kTokens>
+  static void multiply_scaled_block(const TernaryProduct& p, const BlockScales& scales, const Piece& piece) {
+    if constexpr (kN > 1) {
+      if (piece.last - piece.first < kN) return multiply_scaled_block<kN - 1>(p, scales, piece);
+    }
+    alignas(64) float totals[kN * kBlockRows];
+    alignas(64) std::int32_t sums[kN * kBlockRows];
+    for (float& total : totals) total = kNoTotal;
+    const std::size_t block_bytes = Tile::Columns::block_bytes(p.cols);
+    const std::uint8_t* block = weights_at(p, piece.row / kBlockRows, block_bytes);
+    const std::uint8_t* x = Operand::block(p.operand, piece.first, p.cols);
+    BlockAhead ahead = ahead_of(p, piece.row / kBlockRows, block_bytes);
+    for (std::size_t b = 0; b < p.n_col_blocks; ++b, block += block_bytes, x += scales.operand_bytes) {
+      std::uint16_t padded[kBlockRows];
+      const std::uint16_t* row_scales = row_scales_at(scales, b, piece.row, padded);
+      start_block(Operand::sums(x), kN, sums);
+      Tile::template add<kN>(block, Operand::columns(x), p.cols, ahead, sums);
+      add_scaled<kBlockRows>(sums, kN, scales.steps + b * p.n_tokens + piece.first, row_scales, totals);
+    }
+    hand_over_totals(scales, piece, totals);
+  }
+
+  static void multiply_scaled(const TernaryProduct& p, const BlockScales& scales) {
+    for_each_piece(p, [&](const Piece& piece) {
+      if constexpr (Tile::kRows == kBlockRows && Tile::kGroupTokens == Tile::kTokens) {
+        multiply_scaled_block(p, scales, piece);
+      } else {
+        multiply_scaled_piece(p, scales, piece);
+      }
+    });
   }
 
   /// Rows: few tokens leave so little work that threads share it out in longer pieces.
@@ -159,7 +264,8 @@ struct DotRoutine {
                                             .prepare = Operand::prepare,
                                             .scratch_bytes = Tile::scratch_bytes,
                                             .grain = grain,
-                                            .multiply = multiply};
+                                            .multiply = multiply,
+                                            .multiply_scaled = multiply_scaled};
 };
 
 }  // namespace

@@ -68,6 +68,23 @@ struct TernaryProduct {
   std::size_t n_col_blocks = 1;
 };
 
+/// What becomes of the sums of a product whose blocks of columns have scales of their own:
+///
+///     y[t][r] = sum over b, from the first to the last, of sums_b[t][r] * (steps[b][t] * row_scales[b][r])
+///
+/// in float, rounded after every operation, as FloatKernels::add_scaled_sums does it one block at a time.
+struct BlockScales {
+  std::size_t operand_bytes;        ///< from the operand of one block of columns to that of the next
+  const double* steps;              ///< (n_col_blocks, n_tokens), taken as floats
+  const std::uint16_t* row_scales;  ///< f16 (n_col_blocks, n_rows)
+  std::size_t n_rows;               ///< of the matrix
+  float* y;                         ///< (n_tokens, n_rows) with `stride` from token to token
+  std::size_t stride;
+  /// FloatKernels::add_scaled_sums, for kernels that have no multiplications of their own.
+  void (*add_scaled_sums)(const std::int32_t* sums, std::size_t n, float scale, const std::uint16_t* row_scales,
+                          bool accumulate, float* y);
+};
+
 /// A piece of a product that is worth computing in one call.
 struct Grain {
   std::size_t rows;    ///< a multiple of row_block
@@ -92,6 +109,9 @@ struct TernaryRoutine {
   /// How a product is best cut up for threads that take one piece after the other.
   Grain (*grain)(std::size_t n_tokens, std::size_t cols);
   void (*multiply)(const TernaryProduct& product);
+  /// All blocks of columns in one go, the first of which is the product's; its sink is not used. Null where nothing is
+  /// gained over a product for each of them.
+  void (*multiply_scaled)(const TernaryProduct& product, const BlockScales& scales) = nullptr;
 };
 
 /// Columns beyond which a sum could leave int32: 127 * 2 * kMaxCols < 2^31.

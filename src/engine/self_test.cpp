@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <limits>
 #include <random>
 #include <span>
 #include <vector>
 
 #include "src/base/aligned_buffer.h"
+#include "src/base/checked_math.h"
+#include "src/base/half.h"
 
 namespace tern::engine {
 namespace {
@@ -123,6 +126,44 @@ std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRou
   return results.y;
 }
 
+/// The same by a routine that takes all blocks of columns in one go, with scales of 1: floats hold such sums exactly.
+std::vector<std::int32_t> multiply_scaled(const TernaryKernel& kernel, const TernaryRoutine& routine, const Case& c) {
+  const std::size_t operand_bytes =
+      round_up(routine.operand_bytes(c.tokens, c.block_cols()), AlignedBuffer<std::uint8_t>::kAlignment);
+  AlignedBuffer<std::uint8_t> operand(c.n_col_blocks * operand_bytes);
+  for (std::size_t b = 0; b < c.n_col_blocks; ++b) {
+    routine.prepare(columns_of(c, b).data(), c.tokens, c.block_cols(), 0, 1, operand.data() + b * operand_bytes);
+  }
+  const AlignedBuffer<std::uint8_t> weights = pack(*kernel.layout, c);
+  AlignedBuffer<std::uint8_t> scratch(std::max<std::size_t>(1, routine.scratch_bytes(c.block_cols())));
+  const std::vector<double> steps(c.n_col_blocks * c.tokens, 1.0);
+  const std::vector<std::uint16_t> row_scales(c.n_col_blocks * c.rows, f32_to_f16(1.0f));
+  std::vector<float> y(c.tokens * c.rows);
+  routine.multiply_scaled({.weights = weights.data(),
+                           .operand = operand.data(),
+                           .n_tokens = c.tokens,
+                           .cols = c.block_cols(),
+                           .row_begin = 0,
+                           .row_end = c.rows,
+                           .token_begin = 0,
+                           .token_end = c.tokens,
+                           .sink = {},
+                           .scratch = scratch.data(),
+                           .n_col_blocks = c.n_col_blocks},
+                          {.operand_bytes = operand_bytes,
+                           .steps = steps.data(),
+                           .row_scales = row_scales.data(),
+                           .n_rows = c.rows,
+                           .y = y.data(),
+                           .stride = c.rows,
+                           .add_scaled_sums = kernels::all_float_kernels().back()->add_scaled_sums});
+  std::vector<std::int32_t> sums;
+  for (const float v : y) {
+    sums.push_back(v > -1e9f && v < 1e9f ? static_cast<std::int32_t>(v) : std::numeric_limits<std::int32_t>::min());
+  }
+  return sums;
+}
+
 /// The first place where two results differ, as (token, row); described by `describe`.
 template <typename T, typename Describe>
 std::optional<Mismatch> compare(std::span<const T> found, std::span<const T> expected, const Describe& describe) {
@@ -208,7 +249,9 @@ std::optional<Mismatch> find_mismatch(const TernaryKernel& kernel) {
     for (const bool prompt : {false, true}) {
       const TernaryRoutine& routine = prompt ? kernel.prompt : kernel.decode;
       if (routine.multiply == nullptr) continue;
-      const std::vector<std::int32_t> found = multiply(kernel, routine, c);
+      const bool scaled = c.n_col_blocks > 1 && routine.multiply_scaled != nullptr;
+      const std::vector<std::int32_t> found =
+          scaled ? multiply_scaled(kernel, routine, c) : multiply(kernel, routine, c);
       const auto mismatch = compare<std::int32_t>(found, expected, [&](std::size_t i) {
         return fmt::format("{}, row {} of token {}, {} rows, {} columns, {} tokens, {}", prompt ? "prompt" : "decode",
                            i % c.rows, i / c.rows, c.rows, c.cols, c.tokens, c.values);

@@ -104,6 +104,30 @@ struct Piece {
   std::size_t token_begin, token_end;
 };
 
+/// A piece of a layer whose columns have scales by blocks, by a kernel that takes them all at once.
+void multiply_scaled(const Compute& compute, const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
+  const TernaryMatrix& matrix = *piece.projection->linear->ternary;
+  operand.routine->multiply_scaled({.weights = matrix.weights.data(),
+                                    .operand = operand.prepared,
+                                    .n_tokens = operand.n_tokens,
+                                    .cols = operand.block_cols,
+                                    .row_begin = piece.row_begin,
+                                    .row_end = piece.row_end,
+                                    .token_begin = piece.token_begin,
+                                    .token_end = piece.token_end,
+                                    .sink = {},
+                                    .scratch = scratch,
+                                    .col_block = 0,
+                                    .n_col_blocks = operand.n_col_blocks},
+                                   {.operand_bytes = operand.prepared_bytes,
+                                    .steps = operand.steps,
+                                    .row_scales = matrix.block_scales.data(),
+                                    .n_rows = matrix.rows,
+                                    .y = piece.projection->y.data,
+                                    .stride = piece.projection->y.cols,
+                                    .add_scaled_sums = compute.floats.add_scaled_sums});
+}
+
 /// A piece of a layer with one block of its columns.
 void multiply_columns(const Compute& compute, const Operand& operand, const Piece& piece, std::size_t col_block,
                       std::uint8_t* scratch) {
@@ -126,6 +150,7 @@ void multiply_columns(const Compute& compute, const Operand& operand, const Piec
 /// All columns of some rows before the next rows, as the weights lie in memory.
 void multiply_piece(const Compute& compute, const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
   if (operand.n_col_blocks == 1) return multiply_columns(compute, operand, piece, 0, scratch);
+  if (operand.routine->multiply_scaled != nullptr) return multiply_scaled(compute, operand, piece, scratch);
   Piece rows = piece;
   for (; rows.row_begin < piece.row_end; rows.row_begin = rows.row_end) {
     rows.row_end = std::min(rows.row_begin + operand.grain.rows_together, piece.row_end);

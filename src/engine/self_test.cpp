@@ -95,6 +95,22 @@ std::vector<std::int8_t> columns_of(const Case& c, std::size_t col_block) {
   return columns;
 }
 
+/// All rows and tokens of a case, from the first block of columns on; the sums go nowhere yet.
+kernels::TernaryProduct product_of(const Case& c, const std::uint8_t* weights, const std::uint8_t* operand,
+                                   std::uint8_t* scratch) {
+  return {.weights = weights,
+          .operand = operand,
+          .n_tokens = c.tokens,
+          .cols = c.block_cols(),
+          .row_begin = 0,
+          .row_end = c.rows,
+          .token_begin = 0,
+          .token_end = c.tokens,
+          .sink = {},
+          .scratch = scratch,
+          .n_col_blocks = c.n_col_blocks};
+}
+
 /// (tokens, rows)
 std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRoutine& routine, const Case& c) {
   struct Results {
@@ -110,18 +126,10 @@ std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRou
   AlignedBuffer<std::uint8_t> scratch(std::max<std::size_t>(1, routine.scratch_bytes(c.block_cols())));
   for (std::size_t block = 0; block < c.n_col_blocks; ++block) {
     routine.prepare(columns_of(c, block).data(), c.tokens, c.block_cols(), 0, 1, operand.data());
-    routine.multiply({.weights = weights.data(),
-                      .operand = operand.data(),
-                      .n_tokens = c.tokens,
-                      .cols = c.block_cols(),
-                      .row_begin = 0,
-                      .row_end = c.rows,
-                      .token_begin = 0,
-                      .token_end = c.tokens,
-                      .sink = {take, &results},
-                      .scratch = scratch.data(),
-                      .col_block = block,
-                      .n_col_blocks = c.n_col_blocks});
+    kernels::TernaryProduct product = product_of(c, weights.data(), operand.data(), scratch.data());
+    product.col_block = block;
+    product.sink = {take, &results};
+    routine.multiply(product);
   }
   return results.y;
 }
@@ -139,17 +147,7 @@ std::vector<std::int32_t> multiply_scaled(const TernaryKernel& kernel, const Ter
   const std::vector<double> steps(c.n_col_blocks * c.tokens, 1.0);
   const std::vector<std::uint16_t> row_scales(c.n_col_blocks * c.rows, f32_to_f16(1.0f));
   std::vector<float> y(c.tokens * c.rows);
-  routine.multiply_scaled({.weights = weights.data(),
-                           .operand = operand.data(),
-                           .n_tokens = c.tokens,
-                           .cols = c.block_cols(),
-                           .row_begin = 0,
-                           .row_end = c.rows,
-                           .token_begin = 0,
-                           .token_end = c.tokens,
-                           .sink = {},
-                           .scratch = scratch.data(),
-                           .n_col_blocks = c.n_col_blocks},
+  routine.multiply_scaled(product_of(c, weights.data(), operand.data(), scratch.data()),
                           {.operand_bytes = operand_bytes,
                            .steps = steps.data(),
                            .row_scales = row_scales.data(),

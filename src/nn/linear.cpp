@@ -104,21 +104,27 @@ struct Piece {
   std::size_t token_begin, token_end;
 };
 
+/// A piece of a layer as a kernel takes it, from the first block of columns on; the sums go nowhere yet.
+kernels::TernaryProduct product_of(const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
+  const TernaryMatrix& matrix = *piece.projection->linear->ternary;
+  return {.weights = matrix.weights.data(),
+          .operand = operand.prepared,
+          .n_tokens = operand.n_tokens,
+          .cols = operand.block_cols,
+          .row_begin = piece.row_begin,
+          .row_end = piece.row_end,
+          .token_begin = piece.token_begin,
+          .token_end = piece.token_end,
+          .sink = {},
+          .scratch = scratch,
+          .col_block = 0,
+          .n_col_blocks = operand.n_col_blocks};
+}
+
 /// A piece of a layer whose columns have scales by blocks, by a kernel that takes them all at once.
 void multiply_scaled(const Compute& compute, const Operand& operand, const Piece& piece, std::uint8_t* scratch) {
   const TernaryMatrix& matrix = *piece.projection->linear->ternary;
-  operand.routine->multiply_scaled({.weights = matrix.weights.data(),
-                                    .operand = operand.prepared,
-                                    .n_tokens = operand.n_tokens,
-                                    .cols = operand.block_cols,
-                                    .row_begin = piece.row_begin,
-                                    .row_end = piece.row_end,
-                                    .token_begin = piece.token_begin,
-                                    .token_end = piece.token_end,
-                                    .sink = {},
-                                    .scratch = scratch,
-                                    .col_block = 0,
-                                    .n_col_blocks = operand.n_col_blocks},
+  operand.routine->multiply_scaled(product_of(operand, piece, scratch),
                                    {.operand_bytes = operand.prepared_bytes,
                                     .steps = operand.steps,
                                     .row_scales = matrix.block_scales.data(),
@@ -133,18 +139,11 @@ void multiply_columns(const Compute& compute, const Operand& operand, const Piec
                       std::uint8_t* scratch) {
   const TernaryMatrix& matrix = *piece.projection->linear->ternary;
   ScaledSum sum{compute.floats, matrix, operand, col_block, piece.projection->y};
-  operand.routine->multiply({.weights = matrix.weights.data(),
-                             .operand = operand.prepared + col_block * operand.prepared_bytes,
-                             .n_tokens = operand.n_tokens,
-                             .cols = operand.block_cols,
-                             .row_begin = piece.row_begin,
-                             .row_end = piece.row_end,
-                             .token_begin = piece.token_begin,
-                             .token_end = piece.token_end,
-                             .sink = {ScaledSum::take, &sum},
-                             .scratch = scratch,
-                             .col_block = col_block,
-                             .n_col_blocks = operand.n_col_blocks});
+  kernels::TernaryProduct product = product_of(operand, piece, scratch);
+  product.operand += col_block * operand.prepared_bytes;
+  product.col_block = col_block;
+  product.sink = {ScaledSum::take, &sum};
+  operand.routine->multiply(product);
 }
 
 /// All columns of some rows before the next rows, as the weights lie in memory.

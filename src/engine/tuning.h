@@ -16,8 +16,8 @@ struct KernelRequest {
 };
 
 /// kernels::choose() for this machine, with measurements where there is something to choose: a second or two the first
-/// time for every size of scale blocks, afterwards from memory or from a small file per processor, number of threads and
-/// version of tern.
+/// time for every size of scale blocks, afterwards from memory or from a small file per processor, number of threads
+/// and version of tern.
 ///
 /// The file lies in $TERN_CACHE_DIR, or $XDG_CACHE_HOME/tern, or ~/.cache/tern; an empty TERN_CACHE_DIR means none.
 /// Nobody misses it: it is made again, and without a place for it the measurements are repeated by every process.

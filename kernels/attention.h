@@ -26,8 +26,10 @@ static_assert(std::int64_t{kAttentionChunk} * kAttentionMaxWeight * kAttentionMa
 /// What is all smaller is made integers as if its largest element were this.
 inline constexpr float kAttentionQuantFloor = 0x1p-100f;
 
+// Functions here are `static`, as in layout_rows64.h: files of every instruction set include them.
+
 /// The largest integer of a query: 15 bits and a sign up to head_dim 516, 12 bits at kAttentionMaxHeadDim.
-constexpr std::int32_t attention_max_query(std::size_t head_dim) {
+static constexpr std::int32_t attention_max_query(std::size_t head_dim) {
   const auto bound = static_cast<std::int32_t>(0x7fffffff / (static_cast<std::size_t>(kAttentionMaxCode) * head_dim));
   return bound < 32767 ? bound : 32767;
 }
@@ -36,14 +38,14 @@ constexpr std::int32_t attention_max_query(std::size_t head_dim) {
 inline constexpr float kAttentionFloor = -87.0f;
 
 /// Columns of a row of values: head_dim, filled up to whole groups of 16 with zeros.
-constexpr std::size_t value_dim(std::size_t head_dim) { return (head_dim + kLanes - 1) / kLanes * kLanes; }
+static constexpr std::size_t value_dim(std::size_t head_dim) { return (head_dim + kLanes - 1) / kLanes * kLanes; }
 
 /// Elements of a key of 8 bits: head_dim, filled up to whole pairs with a zero.
-constexpr std::size_t i8_key_dim(std::size_t head_dim) { return (head_dim + 1) / 2 * 2; }
+static constexpr std::size_t i8_key_dim(std::size_t head_dim) { return (head_dim + 1) / 2 * 2; }
 
 /// Floats of an AttentionTile's scratch: weights, (kAttentionRows, kAttentionChunk), and as 16-bit integers queries,
 /// (kAttentionRows, value_dim), and then weights, (kAttentionRows, kAttentionChunk).
-constexpr std::size_t attention_scratch(std::size_t head_dim) {
+static constexpr std::size_t attention_scratch(std::size_t head_dim) {
   const std::size_t n_integers = value_dim(head_dim) > kAttentionChunk ? value_dim(head_dim) : kAttentionChunk;
   return kAttentionRows * (kAttentionChunk + n_integers / 2);
 }

@@ -9,7 +9,7 @@
 #include "kernels/head.h"
 #include "kernels/kernels.h"
 
-/// Which kernels this binary holds, which of them this machine can run, and which one to take.
+/// Which kernels this binary holds, and which of them this machine can run. (Which one is taken: choice.h.)
 namespace tern::kernels {
 
 [[nodiscard]] std::string_view to_string(Isa isa) noexcept;        // "scalar", "baseline", "avx2", "avx512", ...
@@ -26,7 +26,8 @@ namespace tern::kernels {
 
 /// What the processor lacks for an instruction set ("avx512vnni"), empty when it has everything.
 [[nodiscard]] std::string missing_for(Isa isa);
-/// The best instruction set that may be used: the processor's, capped by the environment variable TERN_ISA.
+/// The best instruction set that may be used: the processor's, capped by the environment variable TERN_ISA. What stands
+/// before it in the order of Isa may be used too, where the processor has it.
 ///
 /// Errors    Error(kInvalidArgument): TERN_ISA holds an unknown name, or one that this processor can not run
 [[nodiscard]] Isa usable_isa();

@@ -107,7 +107,7 @@ struct SumsAt {
 
 /// A block of sums in the tile registers: kTokenTiles x kRowTiles tiles.
 ///
-/// Four tiles of sums hide the latency of `tdpbsud`, 52 cycles against 16 to start one.
+/// Four tiles of sums hide the latency of `tdpbssd`, 52 cycles against 16 to start one.
 template <int kTokenTiles, int kRowTiles>
 struct SumTiles {
   static constexpr int kTiles = kTokenTiles * kRowTiles;

@@ -18,7 +18,6 @@ class ScaledSums {
  public:
   static constexpr std::size_t kMaxSteps = 8;
   static_assert(kMaxSteps * 2 * 4 * kMaxPair <= kMaxSum, "16-bit lanes would saturate: 8 * 4064 = 32512");
-  static_assert(kMaxSteps * 2 * kMaxPair * 2 <= kMaxSum, "and so would their sum at one scale: 2 * 8128 = 16256");
 
   void add(__m256i codes, const StepQuads& x) {
     const __m256i low = _mm256_set1_epi8(0x03);
@@ -38,7 +37,7 @@ class ScaledSums {
   __m256i four_ = _mm256_setzero_si256();
 };
 
-struct SaturatingProducts {
+struct PairProducts {
   static constexpr std::size_t kMaxQuads = 64;
   static_assert(kMaxQuads * kMaxPair <= kMaxSum, "16-bit lanes would saturate: 64 * 508 = 32512");
 
@@ -57,7 +56,7 @@ const TernaryKernel kDotAvx2 = {.name = "dot-avx2",
                                 .isa = Isa::kAvx2,
                                 .layout = &kTile16x4,
                                 .decode = DotRoutine<DecodeTile<TileSums<ScaledSums>>>::kTable,
-                                .prompt = DotRoutine<PromptTile<SaturatingProducts, 4>>::kTable,
+                                .prompt = DotRoutine<PromptTile<PairProducts, 4>>::kTable,
                                 .min_prompt_tokens = 3};
 
 }  // namespace tern::kernels

@@ -5,9 +5,9 @@
 
 /// The contract between the engine and its kernels: plain pointers and sizes, nothing that allocates or throws.
 ///
-/// A kernel file is compiled with the flags of its instruction set, so it includes only this header, its own ISA
-/// headers, <cstddef>, <cstdint>, intrinsics and (for floats) xsimd; everything it defines but its table is in an
-/// anonymous namespace. See CONTRIBUTING.md, "Kernels".
+/// A kernel file is compiled with the flags of its instruction set, so it includes headers of kernels/, intrinsics,
+/// (for floats) xsimd, and of the standard library only what leaves no symbols; everything it defines but its table is
+/// in an anonymous namespace or static. A test looks at its symbols. See CONTRIBUTING.md, "House rules".
 namespace tern::kernels {
 
 /// Instruction sets, weakest first. Each includes the one it extends, see parent_of() in dispatch.h.

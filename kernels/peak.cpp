@@ -47,7 +47,7 @@ void tiles(std::size_t n_calls) {
   constexpr TileConfig kConfig;
   asm volatile("ldtilecfg %0" ::"m"(kConfig));
   for (std::size_t i = 0; i < n_calls; ++i) {
-    asm volatile(".irp n,0,1,2,3,0,1,2,3\n tdpbsud %%tmm6,%%tmm7,%%tmm\\n\n .endr" ::);
+    asm volatile(".irp n,0,1,2,3,0,1,2,3\n tdpbssd %%tmm6,%%tmm7,%%tmm\\n\n .endr" ::);
   }
   asm volatile("tilerelease");
 }
@@ -55,7 +55,7 @@ void tiles(std::size_t n_calls) {
 constexpr Peak kDotZmm = {"vpdpbusd zmm", 64, 12, dot_zmm};
 constexpr Peak kDotYmm = {"vpdpbusd ymm", 32, 12, dot_ymm};
 constexpr Peak kMaddubsYmm = {"vpmaddubsw ymm", 32, 12, maddubs_ymm};
-constexpr Peak kTiles = {"tdpbsud", 16 * 16 * 64, 8, tiles};
+constexpr Peak kTiles = {"tdpbssd", 16 * 16 * 64, 8, tiles};
 constexpr Peak kPermuteBytes = {"vpermb zmm", 80, 12, permute_bytes_zmm};  // four of them for 64 rows x 5 columns
 constexpr Peak kShuffleZmm = {"vpshufb zmm", 64, 12, shuffle_bytes_zmm};   // four of them for 64 rows x 4 columns
 constexpr Peak kShuffleYmm = {"vpshufb ymm", 32, 12, shuffle_bytes_ymm};

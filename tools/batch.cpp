@@ -206,7 +206,7 @@ class BatchRun {
                                           }});
     progress.finish();
     if (!options_.quiet) print_to_stderr(describe());
-    if (!finished) return kInterrupted;
+    if (!finished) return InterruptGuard::status();
     return n_errors_ + log_.errors_done() > 0 ? kRecordErrors : kSuccess;
   }
 
@@ -274,7 +274,7 @@ class BatchRun {
   [[nodiscard]] std::string describe() const {
     const BatchProgress& p = batch_.progress();
     const ModelSummary& m = model_->summary();
-    std::string line = fmt::format("{} results", n_results_);
+    std::string line = fmt::format("{} result{}", n_results_, n_results_ == 1 ? "" : "s");
     if (n_errors_ > 0) line += fmt::format(", {} of them errors", n_errors_);
     if (!log_.done().empty()) line += fmt::format(", {} were there", log_.done().size());
     const double rate = p.seconds > 0.0 ? static_cast<double>(p.generated_tokens) / p.seconds : 0.0;
@@ -307,6 +307,9 @@ int run(Options options) {
   }
   options.model.use_remembered_choice();
   const Shard shard = parse_shard(options.shard);
+  const std::string output = output_of(options, shard);
+  check_output(output, {options.model.resolved_path(), options.input});
+  if (output != "-") check_output(run_path_of(output), {options.model.resolved_path(), options.input});
   static_cast<void>(parse_memory(options.memory));  // before the model is read
   static_cast<void>(parse_parallel(options.parallel));
   return BatchRun(options, options.model.load(options.quiet), shard).run();

@@ -23,6 +23,8 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
+std::string run_path_of(const std::string& results) { return results + ".run"; }
+
 BatchLog::BatchLog(const std::string& path, const Json& run, Existing existing) : path_(path) {
   if (path == "-") {
     if (existing == Existing::kResume) refuse("--resume needs a file of results: -o FILE");

@@ -10,6 +10,9 @@
 
 namespace tern::tools {
 
+/// Where it says what the results in a file depend on.
+[[nodiscard]] std::string run_path_of(const std::string& results);
+
 /// The results of a batch, one line each, in a file that survives being killed at any moment.
 ///
 /// A result is written whole, in one call; what a killed process has left of a line is cut off when the batch goes on.
@@ -44,7 +47,7 @@ class BatchLog {
   void write_run(const Json& run) const;
   void read_done();
   void add_done(std::string_view line, std::size_t number);
-  [[nodiscard]] std::string run_path() const { return path_ + ".run"; }
+  [[nodiscard]] std::string run_path() const { return run_path_of(path_); }
   [[noreturn]] void fail_to_write() const;
 
   std::string path_;

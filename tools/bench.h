@@ -40,6 +40,14 @@ struct BenchOptions {
   bool remember = false;
   bool forget = false;
 
+  /// An option that means something for some parts alone.
+  struct Limited {
+    std::string name;
+    Option option;
+    unsigned parts;  // BenchPart, or'ed
+  };
+  std::vector<Limited> limited;
+
   [[nodiscard]] KvType kv_type() const noexcept {
     return kv == "f32" ? KvType::kF32 : kv == "int8" ? KvType::kInt8 : KvType::kF16;
   }

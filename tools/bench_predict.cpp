@@ -165,7 +165,7 @@ int predict_a_model(const BenchOptions& options) {
   predicting.keep_going = [&] { return !interrupt.requested(); };
   const Prediction prediction = predict(shape, predicting);
   print(options.json ? to_line(to_json(shape, prediction, predicting)) : describe(shape, prediction, predicting));
-  return interrupt.requested() ? kInterrupted : kSuccess;
+  return interrupt.requested() ? InterruptGuard::status() : kSuccess;
 }
 
 }  // namespace tern::tools

@@ -63,6 +63,7 @@ void write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 int bench_a_model(const BenchOptions& options) {
+  if (!options.html.empty()) check_output(options.html, {options.model.resolved_path()});
   ModelOptions which = options.model;
   which.open.kernel = options.kernel_or("auto");
   if (options.threads.size() == 1) which.open.threads = options.threads.front();  // kernels are chosen for them
@@ -89,7 +90,7 @@ int bench_a_model(const BenchOptions& options) {
         : options.csv      ? to_csv(report)
         : options.markdown ? to_markdown(report)
                            : to_table(report));
-  return interrupt.requested() ? kInterrupted : kSuccess;
+  return interrupt.requested() ? InterruptGuard::status() : kSuccess;
 }
 
 }  // namespace tern::tools

@@ -207,8 +207,8 @@ int sweep(const BenchOptions& options) {
   const bool complete = sweep.measure();
   const std::vector<Candidate> candidates = sweep.candidates();
   if (!complete || candidates.empty()) {
-    print(options.json ? std::string() : describe_rows(sweep.rows()));
-    return kInterrupted;
+    if (!options.json && !sweep.rows().empty()) print(describe_rows(sweep.rows()));
+    return InterruptGuard::status();
   }
   const Candidate& best = candidates.front();
   if (options.json) {

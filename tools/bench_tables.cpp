@@ -23,8 +23,9 @@ std::string by_threads(const std::vector<MachineLimits>& list) {
   for (const MachineLimits& limits : list) {
     const Spread spread = spread_of(limits.read_bytes_per_s);
     if (spread.n == 0) continue;
-    parts.push_back(fmt::format("{:.1f} GB/s on {} thread{} (+-{})", spread.median / 1e9, limits.threads,
-                                limits.threads == 1 ? "" : "s", percent(spread.relative())));
+    parts.push_back(fmt::format("{:.1f} GB/s on {} thread{}{}", spread.median / 1e9, limits.threads,
+                                limits.threads == 1 ? "" : "s",
+                                spread.n > 1 ? fmt::format(" (+-{:.0f} %)", 100.0 * spread.relative()) : ""));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -51,7 +52,7 @@ std::vector<std::string> cells_of(const SpeedPoint& point) {
           fmt::format("{}", point.depth),
           fmt::format("{}", point.threads),
           fmt::format("{:.1f}", spread.median),
-          fmt::format("+-{}", spread.n > 1 ? fmt::format("{:.1f} %", 100.0 * spread.relative()) : "?"),
+          spread.n > 1 ? fmt::format("+-{:.1f} %", 100.0 * spread.relative()) : "-",
           fmt::format("{:.1f}", static_cast<double>(point.bytes) / 1e6 / n_tokens),
           fmt::format("{:.1f}", static_cast<double>(point.bytes) / 1e9 / spread_of(point.seconds).median),
           limit > 0.0 ? fmt::format("{:.1f}", limit) : "-",

@@ -69,7 +69,7 @@ int bench_all_kernels(const BenchOptions& options) {
     has_heading = true;
     print(options.json ? to_line(to_json(timing)) : describe(timing));
   });
-  return interrupt.requested() ? kInterrupted : kSuccess;
+  return interrupt.requested() ? InterruptGuard::status() : kSuccess;
 }
 
 }  // namespace tern::tools

@@ -161,7 +161,7 @@ class ChatLoop {
       signals_->forget();  // Ctrl-C pressed twice stops the answer, and does not leave
     }
     if (result.reason != FinishReason::kCancelled || signals_ != nullptr) return true;
-    status_ = kInterrupted;
+    status_ = InterruptGuard::status();
     return false;
   }
 
@@ -206,7 +206,9 @@ int chat_on_terminal(const ChatCommandOptions& options, Conversation& conversati
     const std::string name = model.name.empty() ? model.path.filename().string() : model.name;
     say(fmt::format("{}, context {} tokens. /help lists commands, Ctrl-D leaves.", one_line(name),
                     conversation.session().context()));
-    if (conversation.n_turns() > 0) say(fmt::format("Going on after {} questions.", conversation.n_turns()));
+    if (conversation.n_turns() > 0) {
+      say(fmt::format("Going on after {} question{}.", conversation.n_turns(), conversation.n_turns() == 1 ? "" : "s"));
+    }
   }
   return loop.run();
 }

@@ -33,7 +33,12 @@ std::optional<ChatTemplate> ChatFlags::given_template() const {
   if (chat_template.empty()) return std::nullopt;
   const auto names = ChatTemplate::names();
   if (std::ranges::find(names, chat_template) != names.end()) return ChatTemplate::named(chat_template);
-  return ChatTemplate::compile(read_file(chat_template, kMaxTemplateBytes));
+  const std::string source = read_file(chat_template, kMaxTemplateBytes);
+  try {
+    return ChatTemplate::compile(source);
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: {}", chat_template, error.what()));
+  }
 }
 
 ChatTemplate template_for(const Model& model, std::optional<ChatTemplate> given) {

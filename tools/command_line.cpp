@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
-#include <cmath>
+#include <charconv>
+#include <limits>
 #include <optional>
 #include <sstream>
+#include <type_traits>
 
 #include "tern/error.h"
 #include "tools/output.h"
@@ -15,11 +17,43 @@ namespace tern::tools {
 
 namespace {
 
-/// CLI11 asks whether a number is too small or too large; this one is neither.
-std::string refuse_nan(const std::string& text) {
-  double value = 0.0;
-  return CLI::detail::lexical_cast(text, value) && std::isnan(value) ? "expected a number, found " + text : "";
+// What CLI11 calls a check: an empty text, or what is wrong with a value. Its own ones take -1 for a large number, call
+// the limits of a double by all their digits, and add them to the help.
+
+constexpr const char* kNumberCheck = "number";  // its name
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::string expected_but_found(std::string_view expected, const std::string& found) {
+  return fmt::format("expected {}, found {}", expected, found);
 }
+
+auto check_whole(std::uint64_t least, std::uint64_t most) {
+  return [least, most](const std::string& text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool whole = !text.empty() && end == text.data() + text.size() && error == std::errc{};
+    return whole && value >= least && value <= most
+               ? std::string()
+               : expected_but_found(fmt::format("a whole number from {} to {}", least, most), text);
+  };
+}
+
+auto check_real(double least, double most, const std::string& expected) {
+  return [least, most, expected](const std::string& text) {
+    double value = 0.0;
+    const bool good = CLI::detail::lexical_cast(text, value) && value >= least && value <= most;  // NaN is neither
+    return good ? std::string() : expected_but_found(expected, text);
+  };
+}
+
+template <typename T>
+struct NumberIn {
+  using Type = T;
+};
+template <typename T>
+struct NumberIn<std::vector<T>> : NumberIn<T> {};
+template <typename T>
+struct NumberIn<std::optional<T>> : NumberIn<T> {};
 
 }  // namespace
 
@@ -29,15 +63,21 @@ Option Option::group(const std::string& title) const { return Option(option_->gr
 
 Option Option::required() const { return Option(option_->required()); }
 Option Option::one_of(const std::vector<std::string>& values) const {
-  return Option(option_->check(CLI::IsMember(values)));
+  return Option(option_->transform(CLI::IsMember(values, CLI::ignore_case)));
 }
 Option Option::whole_range(std::uint64_t least, std::uint64_t most) const {
-  return Option(option_->check(CLI::Range(least, most)));
+  option_->get_validator(kNumberCheck)->operation(check_whole(least, most));
+  return *this;
 }
 Option Option::range(double least, double most) const {
-  return Option(option_->check(CLI::Range(least, most))->check(refuse_nan));
+  option_->get_validator(kNumberCheck)
+      ->operation(check_real(least, most, fmt::format("a number from {} to {}", least, most)));
+  return *this;
 }
-Option Option::not_negative() const { return Option(option_->check(CLI::NonNegativeNumber)->check(refuse_nan)); }
+Option Option::not_negative() const {
+  option_->get_validator(kNumberCheck)->operation(check_real(0.0, kInfinity, "a number of 0 or more"));
+  return *this;
+}
 
 Option Option::comma_separated() const { return Option(option_->delimiter(',')); }
 Option Option::n_values(int n) const { return Option(option_->expected(n)); }
@@ -56,7 +96,15 @@ void exclude_each_other(const std::vector<Option>& options) {
 
 template <typename T>
 Option Command::option(const std::string& names, T& variable, const std::string& help) {
-  return Option(app_.add_option(names, variable, help));
+  CLI::Option* option = app_.add_option(names, variable, help);
+  using Number = typename NumberIn<T>::Type;
+  // Without a description, which the help would repeat; range() puts a stricter one into its place.
+  if constexpr (std::is_unsigned_v<Number>) {
+    option->check(check_whole(0, std::numeric_limits<Number>::max()), "", kNumberCheck);
+  } else if constexpr (std::is_floating_point_v<Number>) {
+    option->check(check_real(-kInfinity, kInfinity, "a number"), "", kNumberCheck);
+  }
+  return Option(option);
 }
 
 Option Command::flag(const std::string& names, bool& variable, const std::string& help) {
@@ -100,6 +148,7 @@ Action CommandLine::parse(int argc, char** argv) {
 }
 
 template Option Command::option(const std::string&, std::string&, const std::string&);
+template Option Command::option(const std::string&, std::optional<std::string>&, const std::string&);
 template Option Command::option(const std::string&, std::vector<std::string>&, const std::string&);
 template Option Command::option(const std::string&, unsigned&, const std::string&);
 template Option Command::option(const std::string&, std::vector<unsigned>&, const std::string&);

@@ -31,6 +31,7 @@ class Option {
   Option group(const std::string& title) const;
 
   Option required() const;
+  /// Capitals or not; the variable gets it as it stands in the list.
   Option one_of(const std::vector<std::string>& values) const;
   /// From `least` to `most`, both included and neither negative.
   template <std::integral Least, std::integral Most>

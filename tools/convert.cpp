@@ -35,7 +35,8 @@ tern doctor checks. --layout packs for other machines.
 
 --verify has both models predict the same text, with the heads of the files, and
 compares: Kullback-Leibler divergence KL(source || new) per token in nats, and the
-largest difference of two logits. Status 6 when that is not finite, or too large.
+largest difference of two logits. Status 6 when that is not finite, or too large; the
+file stays all the same, to be looked at.
 )";
 
 struct ConvertCommand {
@@ -44,7 +45,7 @@ struct ConvertCommand {
   std::string i2s_layout = "128";
   ConvertOptions options;
   bool verify = false;
-  std::string verify_text;  // path
+  std::optional<std::string> verify_text;  // path
   std::optional<double> verify_max_kl;
   bool json = false;
   bool quiet = false;
@@ -110,13 +111,12 @@ std::optional<ConvertSummary> convert_file(const ConvertCommand& command) {
   return convert(command.source, command.output, options);
 }
 
-PredictionDistance verify(const ConvertCommand& command, const std::string& text) {
+PredictionDistance verify(const ConvertCommand& command, const std::optional<std::string>& text) {
   // A kernel-ready file has the int8 head that the source gets when it is opened.
   const bool is_ready = command.options.type == "kernel-ready";
   OpenOptions source{.threads = command.options.threads, .head = is_ready ? HeadType::kInt8 : HeadType::kFile};
   OpenOptions output = source;
   source.i2s_layout = command.i2s_layout == "64" ? I2sLayout::k64 : I2sLayout::k128;
-  if (command.options.type == "keep") output.i2s_layout = source.i2s_layout;
   return compare_models(command.source, command.output, text, source, output);
 }
 
@@ -124,10 +124,23 @@ bool is_near_enough(const PredictionDistance& distance, std::optional<double> ma
   return distance.finite && (!max_kl || distance.mean_nats() <= *max_kl);
 }
 
+/// Nothing: the built-in one.
+std::optional<std::string> read_verify_text(const ConvertCommand& command) {
+  if (!command.verify_text) return std::nullopt;
+  std::string text = read_file(*command.verify_text);
+  if (!text.empty()) return text;
+  throw Error(ErrorKind::kInvalidArgument,
+              fmt::format("{}: is empty: expected a text to verify with", *command.verify_text));
+}
+
 int run(const ConvertCommand& command) {
-  const std::string text = command.verify_text.empty() ? "" : read_file(command.verify_text);
+  check_output(command.output, {command.source, command.verify_text.value_or("")});
+  if (command.output == "-") {
+    throw Error(ErrorKind::kInvalidArgument, "--output: expected the name of a file, found -: a model is not streamed");
+  }
+  const std::optional<std::string> text = read_verify_text(command);
   const std::optional<ConvertSummary> summary = convert_file(command);
-  if (!summary) return kInterrupted;
+  if (!summary) return InterruptGuard::status();
   std::optional<PredictionDistance> distance;
   if (command.verify) distance = verify(command, text);
   const bool good = !distance || is_near_enough(*distance, command.verify_max_kl);
@@ -166,7 +179,7 @@ Action declare_convert(Command& cli) {
       .value_name("SOURCE")
       .required();
   cli.option("-o,--output", command->output, "GGUF file to write").value_name("FILE").required();
-  cli.option("--type", command->options.type, "Of the ternary layers").one_of(convert_types()).show_default();
+  cli.option("--type", command->options.type, "Type of the ternary layers").one_of(convert_types()).show_default();
   cli.option("--embedding", command->options.embedding, "Type of the embedding")
       .one_of(convert_float_types())
       .show_default();
@@ -177,7 +190,7 @@ Action declare_convert(Command& cli) {
       .one_of({"128", "64"})
       .show_default();
   cli.option("--layout", command->options.layout,
-             "Of kernel-ready: e5, rows64, tile16x4 or plain instead of this machine's")
+             "With kernel-ready: e5, rows64, tile16x4 or plain instead of this machine's layout")
       .value_name("NAME");
   cli.option("-t,--threads", command->options.threads, "Threads; 0 = physical cores")
       .range(0, 1024)

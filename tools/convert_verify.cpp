@@ -24,8 +24,8 @@ constexpr const char* kText =
     "pulled the cord. Nobody spoke much. In the evening, when the lamps along the quay were lit, they took the last "
     "boat home, tired, salty and content.\n";
 
-std::vector<Token> tokens_of(const Model& model, const std::string& text) {
-  std::vector<Token> tokens = model.tokenizer().encode(text.empty() ? kText : text, {.add_special = true});
+std::vector<Token> tokens_of(const Model& model, const std::optional<std::string>& text) {
+  std::vector<Token> tokens = model.tokenizer().encode(text ? std::string_view(*text) : kText, {.add_special = true});
   tokens.resize(std::min({tokens.size(), kMaxTokens, model.summary().context_length}));
   if (tokens.empty()) throw Error(ErrorKind::kInvalidArgument, "the text to verify with has no tokens");
   return tokens;
@@ -45,7 +45,8 @@ void predict(const std::shared_ptr<const Model>& model, const std::vector<Token>
       tokens, [&](std::size_t i, std::span<const float> logits) { use(i, of_tokens(model->tokenizer(), logits)); });
 }
 
-Predictions predictions_of(const std::filesystem::path& path, const std::string& text, const OpenOptions& options) {
+Predictions predictions_of(const std::filesystem::path& path, const std::optional<std::string>& text,
+                           const OpenOptions& options) {
   const auto model = Model::open(path, options);
   Predictions predictions;
   predictions.tokens = tokens_of(*model, text);
@@ -58,7 +59,8 @@ Predictions predictions_of(const std::filesystem::path& path, const std::string&
 }  // namespace
 
 PredictionDistance compare_models(const std::filesystem::path& p, const std::filesystem::path& q,
-                                  const std::string& text, const OpenOptions& p_options, const OpenOptions& q_options) {
+                                  const std::optional<std::string>& text, const OpenOptions& p_options,
+                                  const OpenOptions& q_options) {
   const Predictions expected = predictions_of(p, text, p_options);  // its model is closed again
   const auto model = Model::open(q, q_options);
   PredictionDistance distance;

@@ -118,13 +118,25 @@ std::vector<Finding> examine_bundled_model() {
   return examine_fingerprint(path, kBundledFingerprint);
 }
 
+/// What the command line has wrong is no fault of the model.
+void check_options(const ModelOptions& options) {
+  const std::string path = options.named_path().empty() ? bundled_model() : options.named_path();
+  if (path.empty()) return;
+  try {
+    static_cast<void>(inspect(path, options.open_options()));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInvalidArgument || error.kind() == ErrorKind::kIo) throw;
+  }
+}
+
 int run(const DoctorOptions& options) {
+  check_options(options.model);
   Examination examination(options);
   examination.add({"machine", examine_machine()});
   examination.add({"kernels", examine_all_kernels(options.quiet || options.json)});
   examination.add({"bundled model", examine_bundled_model()});
-  if (!options.model.path.empty()) {
-    examination.add({"model", examine_model(options.model.path, options.model.open_options())});
+  if (const std::string path = options.model.named_path(); !path.empty()) {
+    examination.add({"model", examine_model(path, options.model.open_options())});
   }
   return examination.finish();
 }
@@ -134,7 +146,7 @@ int run(const DoctorOptions& options) {
 Action declare_doctor(Command& cli) {
   const auto options = std::make_shared<DoctorOptions>();
   cli.footer(kExamples);
-  options->model.declare_file(cli);
+  options->model.declare_file(cli, "-m,--model,model");
   options->model.declare_kernels(cli);
   cli.flag("--json", options->json, "Print one JSON object");
   cli.flag("-q,--quiet", options->quiet, "Print nothing: the exit status says it");

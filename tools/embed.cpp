@@ -145,12 +145,11 @@ class EmbedRun {
         total_(texts_.count()) {}
 
   int run() {
-    const InterruptGuard interrupt;
     const bool finished = embedder_.run({.next = [&] { return next(); },
                                          .on_result = [&](Embedding embedding) { write(std::move(embedding)); },
-                                         .keep_going = [&] { return !interrupt.requested(); }});
+                                         .keep_going = [&] { return !interrupt_.requested(); }});
     progress_.finish();
-    if (!finished) return kInterrupted;
+    if (!finished) return InterruptGuard::status();
     output_.commit();
     return kSuccess;
   }
@@ -181,6 +180,7 @@ class EmbedRun {
 
   const Options& options_;
   Embedder& embedder_;
+  InterruptGuard interrupt_;  // before there is a file to leave behind
   Texts texts_;
   OutputFile output_;
   Progress progress_;
@@ -189,9 +189,6 @@ class EmbedRun {
 };
 
 int print_similarity(const Options& options, Embedder& embedder) {
-  if (!options.texts.empty() || !options.input.empty()) {
-    throw Error(ErrorKind::kInvalidArgument, "--similarity: expected two texts after it and no others");
-  }
   const std::vector<float> rows = embedder.embed(options.similarity);
   const std::span<const float> all = rows;
   print(fmt::format("{:.6f}\n", cosine_similarity(all.first(embedder.dim()), all.last(embedder.dim()))));
@@ -209,6 +206,7 @@ EmbedOptions embed_options(const Options& options) {
 }
 
 int run(Options options) {
+  check_output(options.output, {options.model.resolved_path(), options.input.empty() ? "-" : options.input});
   options.model.use_remembered_choice();
   const auto model = options.model.load(options.quiet);
   Embedder embedder(model, embed_options(options));
@@ -223,19 +221,24 @@ Action declare_embed(Command& cli) {
   cli.footer(kExamples);
   options->model.declare_file(cli);
   options->model.head = "f16";  // it is not used
-  cli.option("text", options->texts, "Texts").value_name("TEXT");
-  cli.option("-i,--input", options->input, "A text on every line, - for standard input").value_name("FILE");
-  cli.flag("--jsonl", options->jsonl, "The lines are records of JSON");
-  cli.option("-o,--output", options->output, "Vectors, - for standard output").value_name("FILE").show_default();
-  cli.option("--format", options->format, "json, or f32 for the numbers alone").one_of({"json", "f32"}).show_default();
+  const Option texts = cli.option("text", options->texts, "Texts").value_name("TEXT");
+  const Option input =
+      cli.option("-i,--input", options->input, "A text on every line, - for standard input").value_name("FILE");
+  const Option jsonl = cli.flag("--jsonl", options->jsonl, "The lines are records of JSON").excludes(texts);
+  const Option output =
+      cli.option("-o,--output", options->output, "Vectors, - for standard output").value_name("FILE").show_default();
+  const Option format = cli.option("--format", options->format, "json, or f32 for the numbers alone")
+                            .one_of({"json", "f32"})
+                            .show_default();
   cli.option("--pooling", options->pooling, "last token or mean of all; auto: as the model says")
       .one_of({"auto", "last", "mean"})
       .show_default();
   cli.flag("--no-normalize", options->no_normalize, "Leave the length of vectors as it is");
   cli.flag("--truncate", options->truncate, "Cut texts that are longer than the context");
-  cli.option("--similarity", options->similarity, "Print the cosine similarity of two texts")
-      .n_values(2)
-      .value_name("A B");
+  const Option similarity = cli.option("--similarity", options->similarity, "Print the cosine similarity of two texts")
+                                .n_values(2)
+                                .value_name("A B");
+  for (const Option other : {texts, input, jsonl, output, format}) similarity.excludes(other);
   options->context.declare_memory(cli);
   options->model.declare_kernels(cli);
   cli.flag("-q,--quiet", options->quiet, "No notes or progress on standard error");

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "tern/error.h"
+#include "tools/interrupt.h"
 #include "tools/output.h"
 
 namespace tern::tools {
@@ -30,6 +31,7 @@ OpenFile open_file(const std::string& path) {
 
 void check_read(std::FILE* file, std::string_view name) {
   if (std::ferror(file) != 0) {
+    if (errno == EINTR) throw Interrupted{};
     throw Error(ErrorKind::kIo, fmt::format("{}: can not be read: {}", name, std::strerror(errno)));
   }
 }
@@ -69,6 +71,11 @@ void TextSource::declare(Command& cli, const std::string& what) {
 }
 
 bool TextSource::is_argument() const { return text_.is_given(); }
+
+std::string TextSource::name() const {
+  if (is_argument()) return "the argument";
+  return file.empty() || file == "-" ? "standard input" : file;
+}
 
 std::string TextSource::read() const {
   std::string text = read_plain();

@@ -30,6 +30,8 @@ struct TextSource {
   /// Errors    as read()
   void for_each_line(const std::function<void(std::string_view line)>& use) const;
   [[nodiscard]] bool is_argument() const;
+  /// What messages call it.
+  [[nodiscard]] std::string name() const;
 
  private:
   [[nodiscard]] std::string read_plain() const;

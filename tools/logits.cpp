@@ -5,6 +5,7 @@
 #include "tern/tern.h"
 #include "tools/command.h"
 #include "tools/input.h"
+#include "tools/interrupt.h"
 #include "tools/model_options.h"
 #include "tools/output.h"
 #include "tools/status.h"
@@ -33,12 +34,16 @@ struct LogitsOptions {
 
 int run(const LogitsOptions& options) {
   const std::vector<Token> tokens = parse_tokens(options.tokens);
+  check_output(options.output, {options.model.resolved_path()});
   const auto model = options.model.load(options.quiet);
   check_predicts(*model);
   Session session(model, options.context.session_options(options.model.open.threads));
+  const InterruptGuard interrupt;
   OutputFile output(options.output);
-  session.evaluate_all(tokens,
-                       [&](std::size_t, std::span<const float> logits) { output.write(std::as_bytes(logits)); });
+  session.evaluate_all(tokens, [&](std::size_t, std::span<const float> logits) {
+    interrupt.stop_if_requested();
+    output.write(std::as_bytes(logits));
+  });
   output.commit();
   return kSuccess;
 }

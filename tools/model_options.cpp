@@ -16,10 +16,12 @@ constexpr const char* kBundledName = "tern-stories.gguf";
 
 }  // namespace
 
-void ModelOptions::declare_file(Command& cli, const std::string& names) {
-  cli.option(names, path, "GGUF file or Hugging Face directory; default: $TERN_MODEL, else the bundled model")
-      .value_name("PATH");
+Option ModelOptions::declare_file(Command& cli, const std::string& names) {
+  const Option file =
+      cli.option(names, path, "GGUF file or Hugging Face directory; default: $TERN_MODEL, else the bundled model")
+          .value_name("PATH");
   cli.option("--pre", open.pre_rule, "Pre-tokenizer rule instead of the file's own, e.g. llama3").value_name("RULE");
+  return file;
 }
 
 void ModelOptions::declare_kernels(Command& cli) {
@@ -41,18 +43,21 @@ void ModelOptions::declare_kernels(Command& cli) {
 
 void ModelOptions::declare_cache(Command& cli) {
   cli.flag("--cache", uses_cache_,
-           "Keep a copy of the model as kernels read it, in ~/.cache/tern/models, and start from that in no time");
+           "Keep a copy of the model as kernels read it, in ~/.cache/tern/models, so that the next start is instant");
   cli.option("--cache-size", cache_gib_, "GiB that all such copies may take; the least used ones go first")
       .range(0.0, 1048576.0)
       .value_name("GIB")
       .show_default();
 }
 
-std::string ModelOptions::resolved_path() const {
+std::string ModelOptions::named_path() const {
   if (!path.empty()) return path;
-  if (const char* from_environment = std::getenv("TERN_MODEL"); from_environment != nullptr && *from_environment != 0) {
-    return from_environment;
-  }
+  const char* from_environment = std::getenv("TERN_MODEL");
+  return from_environment == nullptr ? "" : from_environment;
+}
+
+std::string ModelOptions::resolved_path() const {
+  if (std::string named = named_path(); !named.empty()) return named;
   std::string bundled = bundled_model();
   if (bundled.empty()) {
     throw Error(ErrorKind::kInvalidArgument, "no model: name a GGUF file or a directory with -m PATH or in TERN_MODEL");

@@ -20,13 +20,15 @@ struct ModelOptions {
   std::string head = "int8";
   OpenOptions open;
 
-  /// Adds -m and --pre. `names`: of the first, e.g. to make it positional too.
-  void declare_file(Command& cli, const std::string& names = "-m,--model");
+  /// Adds -m and --pre, and returns the first. `names`: of that, e.g. to make it positional too.
+  Option declare_file(Command& cli, const std::string& names = "-m,--model");
   /// Adds --kernel, --head, --i2s-layout and -t.
   void declare_kernels(Command& cli);
   /// Adds --cache and --cache-size, which load() heeds.
   void declare_cache(Command& cli);
 
+  /// The model that -m or TERN_MODEL names; empty when none does.
+  [[nodiscard]] std::string named_path() const;
   /// Errors    Error(kInvalidArgument): no model was named and none is bundled
   [[nodiscard]] std::string resolved_path() const;
   [[nodiscard]] OpenOptions open_options() const;

@@ -36,11 +36,67 @@ void write_to_stdout(const char* data, std::size_t size) {
   }
 }
 
+/// Opens a file of its own beside `path`: what somebody put there beforehand, such as a link, is not written to.
+/// Returns -1 with errno when it can not.
+int open_temporary(const fs::path& path, ::mode_t mode, fs::path& temporary) {
+  constexpr int kMaxTries = 100;  // a process with this number may have been killed and left one behind
+  for (int i = 0; i < kMaxTries; ++i) {
+    temporary = fmt::format("{}.{}{}.part", path.string(), ::getpid(), i == 0 ? "" : fmt::format("-{}", i));
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (descriptor >= 0 || errno != EEXIST) return descriptor;
+  }
+  return -1;
+}
+
+/// Whether two names are those of parts of one split model: NAME-00001-of-00003.gguf.
+bool are_parts_of_one(const fs::path& a, const fs::path& b) {
+  constexpr std::string_view kTail = "00001-of-00003.gguf";
+  constexpr std::size_t kDigits = 5;
+  const auto without_number = [&](const fs::path& path) {
+    std::string name = path.filename().string();
+    const bool is_part = name.size() > kTail.size() && name.ends_with(".gguf") &&
+                         name.compare(name.size() - kTail.size() + kDigits, 4, "-of-") == 0;
+    return is_part ? name.erase(name.size() - kTail.size(), kDigits) : std::string();
+  };
+  const std::string name = without_number(a);
+  return !name.empty() && name == without_number(b);
+}
+
+/// What a directory of a model is read for.
+bool is_read_of_directory(const fs::path& file) {
+  const fs::path kind = file.extension();
+  return kind == ".safetensors" || kind == ".json" || kind == ".model";
+}
+
+/// Whether `output`, which is there, is read as `input` or as a part of it.
+bool is_part_of(const fs::path& output, const fs::path& input) {
+  std::error_code ignored;
+  if (fs::equivalent(output, input, ignored)) return true;
+  const auto folder = [](const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); };
+  if (fs::is_directory(input, ignored)) {
+    return is_read_of_directory(output) && fs::equivalent(folder(output), input, ignored);
+  }
+  return are_parts_of_one(output, input) && fs::equivalent(folder(output), folder(input), ignored);
+}
+
 constexpr auto kBetweenDraws = std::chrono::milliseconds(50);
 
 }  // namespace
 
 void print(std::string_view text) { write_to_stdout(text.data(), text.size()); }
+
+void check_output(const std::string& output, std::initializer_list<std::string> inputs) {
+  const auto refuse = [&](const char* why) {
+    throw Error(ErrorKind::kInvalidArgument, fmt::format("{}: {}", output.empty() ? "--output" : output, why));
+  };
+  if (output.empty()) refuse("expected the name of a file, found nothing");
+  std::error_code ignored;
+  if (output == "-" || !fs::is_regular_file(output, ignored)) return;  // nothing is lost
+  for (const std::string& input : inputs) {
+    const fs::path read = input == "-" ? "/dev/stdin" : input;
+    if (!input.empty() && is_part_of(output, read)) refuse("is the source itself: name another file");
+  }
+}
 
 OutputFile::OutputFile(const std::string& path, ::mode_t mode) {
   if (path == "-") return;
@@ -50,11 +106,9 @@ OutputFile::OutputFile(const std::string& path, ::mode_t mode) {
   if (std::filesystem::is_directory(status)) {
     throw Error(ErrorKind::kIo, fmt::format("{}: is a directory", path));
   }
-  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
-    temporary_ = fmt::format("{}.{}.part", path, ::getpid());
-  }
-  const fs::path& target = temporary_.empty() ? path_ : temporary_;
-  const int descriptor = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  const bool is_file = !std::filesystem::exists(status) || std::filesystem::is_regular_file(status);
+  const int descriptor =
+      is_file ? open_temporary(path_, mode, temporary_) : ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   if (descriptor >= 0) file_ = ::fdopen(descriptor, "wb");
   if (file_ == nullptr) {
     temporary_.clear();

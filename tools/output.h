@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,12 @@ struct OutputClosed {};
 ///
 /// Errors    Error(kIo); OutputClosed
 void print(std::string_view text);
+
+/// Refuses to write over what is read: `inputs` are files, directories or parts of split models; "-" is a standard
+/// stream, and an empty input none.
+///
+/// Errors    Error(kInvalidArgument), also when `output` is empty
+void check_output(const std::string& output, std::initializer_list<std::string> inputs);
 
 /// A file that comes into being only when it is complete; "-" is standard output.
 ///

@@ -66,8 +66,8 @@ void declare_options(Command& cli, RunOptions& options) {
   cli.flag("--ignore-eos", options.generate.ignore_eos, "Go on after the model ends its answer");
   cli.flag("--lookup", options.generate.lookup,
            "Guess ahead where the text repeats itself: the same text, sooner if it does");
-  cli.flag("--echo", options.echo, "Print the prompt too").excludes(chat);
-  cli.flag("--json", options.json, "Print one JSON object instead of the text");
+  const Option json = cli.flag("--json", options.json, "Print one JSON object instead of the text");
+  cli.flag("--echo", options.echo, "Print the prompt too").excludes(chat).excludes(json);
   cli.flag("-q,--quiet", options.quiet, "No notes, progress or figures on standard error");
 }
 
@@ -96,11 +96,12 @@ std::string describe(const Session& session, const GenerateResult& result, const
   const SessionStats stats = session.stats();
   const ModelSummary& model = session.model().summary();
   const bool kept = options.session.is_given();
+  const double prompt_rate = per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds);
   return fmt::format(
-      "prompt {} tokens{}, {:.1f} tok/s; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}{}; "
+      "prompt {} tokens{}{}; generated {}, {:.1f} tok/s, {:.2f} GB/s; {} + {}, {}, head {}, threads {}{}; "
       "logits {:016x}\n",
       kept ? n_prompt : stats.prompt_tokens, kept ? fmt::format(" ({} reused)", result.n_reused) : "",
-      per_second(static_cast<double>(stats.prompt_tokens), stats.prompt_seconds), result.tokens.size(),
+      prompt_rate > 0.0 ? fmt::format(", {:.1f} tok/s", prompt_rate) : "", result.tokens.size(),
       per_second(static_cast<double>(stats.decode_tokens), stats.decode_seconds),
       per_second(static_cast<double>(stats.decode_bytes) / 1e9, stats.decode_seconds), model.decode_kernel,
       model.prompt_kernel, model.float_kernel, model.head_type, session.threads(), options.model.remembered_note(),
@@ -168,7 +169,7 @@ int run(RunOptions options) {
     print(to_line(to_json(session, prompt, result, options)));
   }
   if (!options.quiet) print_to_stderr(describe(session, result, options, tokens.size()));
-  return result.reason == FinishReason::kCancelled ? kInterrupted : kSuccess;
+  return result.reason == FinishReason::kCancelled ? InterruptGuard::status() : kSuccess;
 }
 
 }  // namespace

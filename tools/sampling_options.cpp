@@ -36,7 +36,7 @@ void SamplingFlags::declare(Command& cli) {
   add("--frequency-penalty", s.frequency_penalty, "Taken from the logit for each recent use; 0 = off").value_name("X");
   add("--presence-penalty", s.presence_penalty, "Taken from the logit of recent tokens; 0 = off").value_name("X");
   add("--penalty-window", s.penalty_window, "Tokens that count as recent").value_name("N");
-  add("--seed", s.seed, "Of the draws").value_name("N");
+  add("--seed", s.seed, "Seed of the random draws").value_name("N");
   cli.option("--logit-bias", logit_bias, "Add VALUE to a token's logit; -inf forbids it; repeatable")
       .value_name("TOKEN=VALUE")
       .repeatable()

@@ -7,6 +7,7 @@
 #include "tern/error.h"
 #include "tern/version.h"
 #include "tools/command.h"
+#include "tools/interrupt.h"
 #include "tools/output.h"
 #include "tools/status.h"
 
@@ -41,14 +42,18 @@ constexpr const char* kFooter = R"(Exit status:
   4    a file, or standard output, that can not be opened, read or written
   5    a batch is done, but some of its records have an error instead of a text
   6    tern doctor, or tern convert --verify, found something wrong
-  130  stopped by Ctrl-C
+  130  stopped by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP
   141  the reader of standard output went away
 
 Environment:
   TERN_MODEL  the model when no -m is given
   TERN_ISA    the best instruction set to use: scalar, baseline, avx2, avxvnni, avx512,
               avx512vnni, avx512vbmi, amx; on ARM: scalar, baseline, dotprod, i8mm
-  TERN_CACHE_DIR  where measurements of this machine are kept (~/.cache/tern); empty: nowhere
+  TERN_CACHE_DIR  where measurements of this machine and copies of models are kept
+              (~/.cache/tern); empty: nowhere
+  XDG_CACHE_HOME  without TERN_CACHE_DIR: they are in its folder tern
+  XDG_STATE_HOME  the history of tern chat is in its folder tern (~/.local/state/tern)
+  TERN_SHARDS  how many shards a Kubernetes indexed job makes, for batch --shard auto
 
 Try: tern run "Once upon a time"
 )";
@@ -80,6 +85,8 @@ int main(int argc, char** argv) {
     return run_command_line(argc, argv);
   } catch (const tern::Error& error) {
     return report(status_of(error.kind()), error.what());
+  } catch (const Interrupted&) {
+    return InterruptGuard::status();
   } catch (const OutputClosed&) {
     return kOutputClosed;
   } catch (const std::bad_alloc&) {

@@ -17,7 +17,8 @@ constexpr const char* kExamples = R"(Examples:
   tern tokenize -m model.gguf --ids --add-bos -f prompt.txt
   echo '{"text":"<s>hi","special":true}' | tern tokenize --jsonl
 
-Only the tokenizer of the file is read, so files without tensors work too.
+Only the tokenizer of the file is read, so files without tensors work too. A text from
+a file or a pipe is taken whole, with the newline at its end that tern run leaves out.
 )";
 
 struct TokenizeOptions {
@@ -58,8 +59,9 @@ std::string answer_line(const Tokenizer& tokenizer, std::string_view line, std::
   const bool has_text = request.is_object() && request.contains("text") && request["text"].is_string();
   const bool special_is_bool = has_text && (!request.contains("special") || request["special"].is_boolean());
   if (!special_is_bool) {
-    throw Error(ErrorKind::kInvalidArgument,
-                fmt::format("line {}: expected {{\"text\": STRING, \"special\": BOOL}}", number));
+    throw Error(
+        ErrorKind::kInvalidArgument,
+        fmt::format("{}: line {}: expected {{\"text\": STRING, \"special\": BOOL}}", options.text.name(), number));
   }
   EncodeOptions encode = options.encode;
   encode.parse_special = request.value("special", encode.parse_special);

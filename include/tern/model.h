@@ -105,7 +105,8 @@ class Model {
   /// and repacks its ternary tensors for the chosen kernels.
   ///
   /// Errors    Error: kIo (not there, not a file), kBadFile (truncated, contradictory, wrong shape),
-  ///           kUnsupported (architecture, type, version; lists what is known), kInvalidArgument (kernel)
+  ///           kUnsupported (architecture, type, version; lists what is known), kInvalidArgument (kernel,
+  ///           pre-tokenizer rule)
   /// Cost      reads every byte of the files once
   /// Requires  that the file is not changed while the model lives: embedding and head stay mapped. To replace a model
   ///           file, rename a new one over it.

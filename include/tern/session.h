@@ -58,8 +58,9 @@ class Session {
   ///
   /// `keep_going` is asked between batches; when it says false the call returns early with an empty span and the
   /// session holds only whole batches.
-  /// Errors    Error: kInvalidArgument (no tokens, a token out of range, more than the context holds);
-  ///           the session is as before
+  /// Errors    Error: kInvalidArgument (no tokens, a token out of range, more than the context holds: the session is
+  ///           as before; no memory for the KV cache: it holds whole batches of the tokens); kBadFile (a file
+  ///           of the model was truncated meanwhile: whole batches too)
   std::span<const float> evaluate(std::span<const Token> tokens, const std::function<bool()>& keep_going = {});
 
   /// As evaluate(), and hands out the logits after every token, in order: (index in tokens, (vocab_size)).
@@ -69,7 +70,9 @@ class Session {
   /// As evaluate(), and returns the logits after every token, (n_tokens, vocab_size); valid until the next call.
   std::span<const float> evaluate_rows(std::span<const Token> tokens);
 
-  /// Forgets everything after the first `n_tokens` tokens. Requires n_tokens <= position().
+  /// Forgets everything after the first `n_tokens` tokens.
+  ///
+  /// Errors    Error: kInvalidArgument (more than are held); the session is as before
   void rewind(std::size_t n_tokens);
 
   /// Writes the text and what was computed of it to a file, for a session of the same model and KV type to go on with.

@@ -43,7 +43,8 @@ class Tokenizer {
   /// Reads only the tokenizer of a GGUF file, which need not have tensors, or of a Hugging Face directory.
   ///
   /// `pre_rule` overrides the pre-tokenizer rule that the file names (see pre_rules()); empty keeps the file's.
-  /// Errors    Error: kIo, kBadFile, kUnsupported (unknown tokenizer model or rule)
+  /// Errors    Error: kIo, kBadFile, kUnsupported (unknown tokenizer model or rule), kInvalidArgument (unknown
+  ///           `pre_rule`)
   [[nodiscard]] static Tokenizer open(const std::filesystem::path& path, std::string_view pre_rule = {});
 
   explicit Tokenizer(std::unique_ptr<const text::TokenizerImpl> impl);
@@ -52,6 +53,7 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
   /// Invalid UTF-8 is accepted and survives decode(encode(text)) where the vocabulary has byte tokens.
+  /// Errors    Error: kInvalidArgument (2 GiB or more, or more than memory holds)
   [[nodiscard]] std::vector<Token> encode(std::string_view text, const EncodeOptions& options = {}) const;
   /// Control tokens give nothing unless `special`.
   [[nodiscard]] std::string decode(std::span<const Token> tokens, bool special = false) const;

@@ -8,6 +8,7 @@
 
 #include "src/format/gguf.h"
 #include "src/nn/compute.h"
+#include "src/nn/feed_forward.h"
 #include "src/nn/kv_cache.h"
 #include "src/nn/matrix_view.h"
 #include "src/nn/rope.h"
@@ -117,13 +118,24 @@ class Architecture {
   OuterWeights outer_;
 };
 
+/// What sets a layer apart from Llama's, as far as its time shows it: predictions are made with layers of this form.
+struct LayerForm {
+  nn::Activation activation = nn::Activation::kSilu;
+  bool head_norms = false;  // of queries and keys
+  bool sub_norms = false;   // before the last projection of attention and feed-forward
+  bool post_norms = false;  // after it
+};
+
 /// An entry of the table: builds an architecture, asking the store for its tensors.
 struct Entry {
   std::string_view name;  // general.architecture
   std::unique_ptr<Architecture> (*build)(const format::Gguf& gguf, nn::WeightStore& weights);
+  LayerForm layer = {};
 };
 
 [[nodiscard]] std::span<const Entry> all_architectures() noexcept;
+/// Llama's for a name that is not in the table.
+[[nodiscard]] LayerForm layer_form(std::string_view architecture) noexcept;
 
 /// Errors    Error(kUnsupported): the file's architecture is not in the table (lists what is); Error(kBadFile)
 [[nodiscard]] std::unique_ptr<Architecture> build(const format::Gguf& gguf, nn::WeightStore& weights);

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "src/architectures/architecture.h"
+#include "src/architectures/unsupported_keys.h"
 #include "src/base/check.h"
 #include "src/base/printable.h"
 
@@ -14,6 +15,8 @@ constexpr std::uint64_t kMaxDim = 1 << 20;
 constexpr std::uint64_t kMaxHeads = 4096;
 constexpr std::uint64_t kMaxHeadDim = 4096;
 constexpr std::uint64_t kMaxContext = std::uint64_t{1} << 31;
+constexpr double kMinNumber = 1e-30;
+constexpr double kMaxNumber = 1e30;
 
 /// Typed access to the keys of one architecture: "NAME.key".
 class Keys {
@@ -33,17 +36,12 @@ class Keys {
   [[nodiscard]] std::size_t count_or(std::string_view key, std::uint64_t max, std::size_t otherwise) const {
     return metadata_.contains(full(key)) ? count(key, max) : otherwise;
   }
-  [[nodiscard]] double number_or(std::string_view key, double otherwise) const {
-    return metadata_.number(full(key)).value_or(otherwise);
-  }
-  /// A number that must be above zero.
-  [[nodiscard]] double positive_or(std::string_view key, double otherwise) const {
-    const double value = number_or(key, otherwise);
-    if (!(value > 0.0)) {
-      fail(ErrorKind::kBadFile, "{}: key {}: expected a number above 0, found {}", metadata_.source(), full(key),
-           value);
-    }
-    return value;
+  /// A number of such a size that it and its inverse are good floats; zero if that may be.
+  [[nodiscard]] double positive_or(std::string_view key, double otherwise, bool may_be_zero = false) const {
+    const double value = metadata_.number(full(key)).value_or(otherwise);
+    if ((value >= kMinNumber && value <= kMaxNumber) || (may_be_zero && value == 0.0)) return value;
+    fail(ErrorKind::kBadFile, "{}: key {}: expected a number above 0 (from {} to {}){}, found {}", metadata_.source(),
+         full(key), kMinNumber, kMaxNumber, may_be_zero ? ", or 0" : "", value);
   }
   [[nodiscard]] std::string_view string_or(std::string_view key, std::string_view otherwise) const {
     return metadata_.string(full(key)).value_or(otherwise);
@@ -55,40 +53,10 @@ class Keys {
   std::string prefix_;
 };
 
-/// Features that would change the result and that no architecture here has: refusing beats a wrong text.
-void refuse_unsupported(const Keys& keys, const ConfigTraits& traits) {
-  const format::Metadata& metadata = keys.metadata();
-  for (const auto& [key, value] : metadata.entries()) {
-    if (!key.starts_with("prism.hadamard.")) continue;
-    fail(ErrorKind::kUnsupported,
-         "{}: key {}: weights of a rotated space (Hadamard) are not supported; use a file of a model that is not "
-         "rotated",
-         metadata.source(), printable(key));
-  }
-  const auto refuse = [&](std::string_view key) {
-    fail(ErrorKind::kUnsupported, "{}: key {}: not supported for this architecture", metadata.source(), keys.full(key));
-  };
-  for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping"}) {
-    if (keys.number_or(key, 0.0) != 0.0) refuse(key);
-  }
-  for (const std::string_view key : {"embedding_scale", "residual_scale", "logit_scale"}) {
-    if (!traits.scales && keys.number_or(key, 0.0) != 0.0) refuse(key);
-  }
-  if (!metadata.boolean(keys.full("attention.causal")).value_or(true)) refuse("attention.causal");
-  for (const std::string_view key : {"attention.sliding_window", "expert_count"}) {
-    if (traits.windows && key == "attention.sliding_window") continue;
-    if (metadata.integer(keys.full(key), kMaxContext).value_or(0) != 0) refuse(key);
-  }
-}
-
 void read_rope_scaling(const Keys& keys, const Config& c, nn::RopeParameters& rope) {
   const std::string_view type = keys.string_or("rope.scaling.type", "");
-  rope.factor = keys.number_or("rope.scaling.factor", keys.number_or("rope.scale_linear", 0.0));
+  rope.factor = keys.positive_or("rope.scaling.factor", keys.positive_or("rope.scale_linear", 0.0, true), true);
   if (rope.factor == 0.0) rope.factor = 1.0;
-  if (!(rope.factor > 0.0)) {
-    fail(ErrorKind::kBadFile, "{}: key {}: expected a number above 0, found {}", keys.metadata().source(),
-         keys.full("rope.scaling.factor"), rope.factor);
-  }
   rope.attention_factor = keys.positive_or("rope.scaling.attn_factor", 1.0);
   rope.original_context = keys.count_or("rope.scaling.original_context_length", kMaxContext, c.context_length);
   if (type == "linear" || (type.empty() && rope.factor != 1.0)) {
@@ -229,14 +197,13 @@ Config read_config(const format::Gguf& gguf, std::string_view architecture, cons
   c.context_length = keys.count("context_length", kMaxContext);
   c.vocab_size = vocab_rows(gguf);
   read_heads(keys, c);
-  refuse_unsupported(keys, traits);
+  refuse_unsupported_keys(gguf.metadata, architecture, traits);
 
-  const auto eps = gguf.metadata.number(keys.full("attention.layer_norm_rms_epsilon"));
-  if (!eps || *eps < 0.0) {
-    fail(ErrorKind::kBadFile, "{}: key {}: expected a number from 0, found {}", gguf.metadata.source(),
-         keys.full("attention.layer_norm_rms_epsilon"), eps ? std::to_string(*eps) : "nothing");
+  if (!gguf.metadata.contains(keys.full("attention.layer_norm_rms_epsilon"))) {
+    fail(ErrorKind::kBadFile, "{}: key {} is missing", gguf.metadata.source(),
+         keys.full("attention.layer_norm_rms_epsilon"));
   }
-  c.norm_eps = static_cast<float>(*eps);
+  c.norm_eps = static_cast<float>(keys.positive_or("attention.layer_norm_rms_epsilon", 0.0, true));
   const double default_scale = 1.0 / std::sqrt(static_cast<double>(c.head_dim));
   c.attention_scale = static_cast<float>(keys.positive_or("attention.scale", default_scale));
   c.rope = read_rope(keys, c, traits.pairing);

@@ -9,17 +9,17 @@
 
 namespace tern {
 
-/// Owning array of trivial elements, 64-byte aligned, not initialised.
+inline constexpr std::size_t kCacheLine = 64;  // bytes; also those of a zmm register
+
+/// Owning array of trivial elements, not initialised, that begins with a cache line.
 template <typename T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
-  static constexpr std::size_t kAlignment = 64;  // bytes; a cache line and a zmm register
-
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : data_(static_cast<T*>(::operator new (size * sizeof(T) + kAlignment, std::align_val_t{kAlignment}))),
+      : data_(static_cast<T*>(::operator new (size * sizeof(T) + kCacheLine, std::align_val_t{kCacheLine}))),
         size_(size) {}
 
   [[nodiscard]] T* data() noexcept { return data_.get(); }
@@ -30,7 +30,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{kAlignment}); }
+    void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{kCacheLine}); }
   };
   std::unique_ptr<T, Free> data_;
   std::size_t size_ = 0;

@@ -32,10 +32,9 @@ auto or_out_of_memory(const char* what, const Work& work) {
 
 }  // namespace tern
 
-/// A caller's mistake, checked in debug builds (TERN_DCHECKS) only.
+/// A caller's mistake, checked in builds for development (TERN_DCHECKS) only, of any build type.
 #ifdef TERN_DCHECKS
-#include <cassert>
-#define TERN_DCHECK(condition) assert(condition)
+#define TERN_DCHECK(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
 #else
 #define TERN_DCHECK(condition) static_cast<void>(0)
 #endif

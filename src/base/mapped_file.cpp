@@ -30,7 +30,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (!regular || status.st_size == 0) {
     ::close(descriptor_);
     if (!known) fail_errno(path, "can not stat");
-    if (S_ISDIR(status.st_mode)) fail(ErrorKind::kIo, "{}: is a directory, expected a model file", path.string());
+    if (S_ISDIR(status.st_mode)) fail(ErrorKind::kIo, "{}: is a directory, expected a file", path.string());
     if (!regular) fail(ErrorKind::kIo, "{}: not a regular file", path.string());
     fail(ErrorKind::kBadFile, "{}: file is empty", path.string());
   }

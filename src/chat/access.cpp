@@ -1,6 +1,7 @@
 // Elements, attributes and slices.
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "src/base/printable.h"
 #include "src/chat/builtins.h"
@@ -59,9 +60,10 @@ std::vector<std::size_t> slice_places(Run& run, const SliceBounds& bounds, std::
   };
   const std::int64_t start = bound(bounds.start, step < 0 ? highest : lowest);
   const std::int64_t stop = bound(bounds.stop, step < 0 ? lowest : highest);
+  const std::int64_t distance = step < 0 ? start - stop : stop - start;
+  if (distance > 0) run.step(static_cast<std::size_t>(distance / std::abs(step)) / 8);
   std::vector<std::size_t> places;
   for (std::int64_t i = start; step < 0 ? i > stop : i < stop; i += step) places.push_back(static_cast<std::size_t>(i));
-  run.step(places.size() / 8);
   return places;
 }
 
@@ -96,6 +98,7 @@ std::shared_ptr<const std::vector<Value>> elements(Run& run, const Value& value)
       if ((*list)->is_used_up) return std::make_shared<const std::vector<Value>>();
       (*list)->is_used_up = true;
     }
+    run.step((*list)->items.size() / 16);  // whoever asks for them goes through them
     return {*list, &(*list)->items};
   }
   if (const Text* text = value.text()) {
@@ -160,9 +163,10 @@ Value item(Run& run, const Value& object, const Value& index) {
       if (const auto at = place(number, text->size())) return run.text(TextView(*text).substr(*at, 1));
     }
   }
-  if (index.text() != nullptr && object.dict() == nullptr) return attribute(run, object, to_utf8(*index.text()), index);
-  if (index.text() != nullptr) {
-    const std::string name = to_utf8(*index.text());
+  if (const Text* text = index.text()) {
+    run.step_through(text->size());
+    const std::string name = to_utf8(*text);
+    if (object.dict() == nullptr) return attribute(run, object, name, index);
     if (const Builtin* method = find_method(object, name)) return run.method(*method, object);
     return undefined(name);
   }

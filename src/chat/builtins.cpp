@@ -92,7 +92,7 @@ const Builtin* find_filter(std::string_view name) noexcept {
 const Builtin* find_test(std::string_view name) noexcept { return find_in(tests(), name); }
 
 Value invoke(Run& run, const Builtin& builtin, const Value& self, Arguments arguments) {
-  run.step();
+  run.step(1 + arguments.positional.size() + arguments.named.size());
   Call call{run, self};
   call.values = bind(run, builtin, arguments);
   call.rest = std::move(arguments);

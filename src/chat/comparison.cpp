@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "src/chat/operations.h"
+#include "src/chat/text_search.h"
 
 namespace tern::chat {
 namespace {
@@ -77,9 +78,7 @@ int order(Run& run, const Value& left, const Value& right) {
 bool contains(Run& run, const Value& container, const Value& wanted) {
   if (const Text* text = container.text()) {
     if (wanted.text() == nullptr) run.fail("expected a string to look for in a string, found {}", describe(wanted));
-    // The search may begin to compare at every character.
-    run.step(text->size() / 64 * (1 + wanted.text()->size() / 64));
-    return text->find(*wanted.text()) != Text::npos;
+    return TextSearch(run, *text, *wanted.text()).find(*text) != Text::npos;
   }
   if (const Dict* dict = container.dict()) return find(run, *dict, wanted) != nullptr;
   const auto items = elements(run, container);

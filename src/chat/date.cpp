@@ -85,6 +85,7 @@ Text format_date(Run& run, const Text& format) {
   if (format.size() > kMaxDateFormat) {
     run.refuse("strftime_now: expected a format of at most {} characters, found {}", kMaxDateFormat, format.size());
   }
+  run.step(format.size());
   Text result;
   for (std::size_t i = 0; i < format.size(); ++i) {
     if (format[i] != '%') {

@@ -37,6 +37,7 @@ Value make_namespace(Call& call) {
   Namespace* space = call.run.make_namespace();
   for (auto& [key, value] : collect_entries(call)) {
     if (key.text() == nullptr) call.run.fail("expected names in a namespace, found {}", describe(key));
+    call.run.step(kVariableSteps + key.text()->size() / 64);
     space->variables.insert_or_assign(to_utf8(*key.text()), std::move(value));
   }
   return space;

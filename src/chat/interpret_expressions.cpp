@@ -141,6 +141,7 @@ Value Interpreter::call_macro(const Callable& callable, Arguments arguments) {
 }
 
 void Interpreter::bind_parameters(const MacroStatement& macro, Arguments& arguments, Scope& scope) {
+  run_.step(macro.parameters.size() * (kVariableSteps + arguments.named.size() / 4));
   if (arguments.positional.size() > macro.parameters.size()) {
     run_.fail("macro '{}': expected at most {} arguments, found {}", printable(macro.name), macro.parameters.size(),
               arguments.positional.size());

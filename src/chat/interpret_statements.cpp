@@ -63,7 +63,9 @@ Interpreter::Flow Interpreter::execute(const IfStatement& statement, Scope& scop
 }
 
 std::shared_ptr<const Loop> Interpreter::start_loop(const ForStatement& statement, Scope& scope) {
-  auto items = elements(run_, evaluate(*statement.sequence, scope));
+  const Value sequence = evaluate(*statement.sequence, scope);
+  const std::size_t depth = std::max<std::size_t>(depth_of(sequence), 1);
+  auto items = elements(run_, sequence);
   if (statement.condition != nullptr) {
     std::vector<Value> chosen;
     for (const Value& item : *items) {
@@ -73,9 +75,7 @@ std::shared_ptr<const Loop> Interpreter::start_loop(const ForStatement& statemen
     }
     items = std::make_shared<const std::vector<Value>>(std::move(chosen));
   }
-  std::size_t depth = 0;
-  for (const Value& item : *items) depth = std::max(depth, depth_of(item));
-  return std::make_shared<const Loop>(Loop{std::move(items), 0, depth + 1});
+  return std::make_shared<const Loop>(Loop{std::move(items), 0, depth});
 }
 
 Interpreter::Flow Interpreter::execute(const ForStatement& statement, Scope& scope) {
@@ -146,6 +146,7 @@ void Interpreter::assign(const Target& target, Value value, Scope& scope) {
     return;
   }
   const auto parts = elements(run_, value);
+  run_.step(target.names.size() * kVariableSteps);
   if (parts->size() != target.names.size()) {
     run_.fail("expected {} values to assign, found {}", target.names.size(), parts->size());
   }

@@ -207,6 +207,10 @@ class Lexer {
     } else if (is_name_char(c)) {
       const std::size_t begin = at_;
       while (!at_end() && is_name_char(source_[at_])) ++at_;
+      if (at_ - begin > kMaxName) {
+        fail_at(line(), ErrorKind::kUnsupported,
+                fmt::format("expected names of at most {} characters, found {}", kMaxName, at_ - begin));
+      }
       add(TokenKind::kName, to_utf8(TextView(source_).substr(begin, at_ - begin)));
     } else {
       lex_operator(brackets);

@@ -14,12 +14,14 @@ using Items = std::vector<Value>;
 
 /// Follows a path like "function.name" or 0; an absent argument gives the value itself.
 Value get_path(Run& run, const Value& value, const Value& path) {
+  run.step();
   if (path.text() == nullptr) return item(run, value, path);
   Value result = value;
   TextView rest = *path.text();
   for (bool more = true; more;) {
     const std::size_t end = rest.find(U'.');
     const std::string part = to_utf8(rest.substr(0, end));
+    run.step_through(part.size());
     std::int64_t index = 0;
     const auto parsed = std::from_chars(part.data(), part.data() + part.size(), index);
     const bool is_index = !part.empty() && parsed.ec == std::errc() && parsed.ptr == part.data() + part.size();
@@ -43,6 +45,11 @@ std::shared_ptr<const Items> elements_if_any(Call& call) {
 }
 
 Value generator(Call& call, Items items) { return call.run.list(std::move(items), ListKind::kGenerator); }
+
+Value filter_attr(Call& call) {
+  call.run.step_through(call.text(0).size());
+  return attribute(call.run, call.self, to_utf8(call.text(0)), call[0]);
+}
 
 Value filter_first(Call& call) {
   const auto items = elements(call.run, call.self);
@@ -213,7 +220,7 @@ Value filter_select(Call& call) {
 Value filter_length(Call& call) { return static_cast<std::int64_t>(length(call.run, call.self)); }
 
 constexpr auto kFilters = std::to_array<Builtin>({
-    {"attr", "name", [](Call& call) { return attribute(call.run, call.self, to_utf8(call.text(0)), call[0]); }},
+    {"attr", "name", filter_attr},
     {"count", "", filter_length},
     {"dictsort", "case_sensitive? by? reverse?", filter_dictsort},
     {"first", "", filter_first},

@@ -7,6 +7,7 @@
 #include "src/chat/builtins.h"
 #include "src/chat/operations.h"
 #include "src/chat/text_operations.h"
+#include "src/chat/text_search.h"
 
 namespace tern::chat {
 namespace {
@@ -21,7 +22,7 @@ std::optional<std::size_t> max_count(const Call& call, std::size_t i) {
 template <bool kLeft, bool kRight>
 Value text_strip(Call& call) {
   const Text* set = call.has(0) ? &call.text(0) : nullptr;
-  if (set != nullptr) call.run.step(self_text(call).size() / 64 * (1 + set->size()));
+  count_strip(call.run, self_text(call), set);
   return call.run.text(strip(self_text(call), set, {kLeft, kRight}));
 }
 
@@ -33,8 +34,17 @@ Value text_split(Call& call) {
 
 Value text_splitlines(Call& call) {
   std::vector<Value> lines;
-  for (const TextView line : split_lines(self_text(call), call.flag_or(0, false))) lines.push_back(call.run.text(line));
+  for (const TextView line : split_lines(call.run, self_text(call), call.flag_or(0, false))) {
+    lines.push_back(call.run.text(line));
+  }
   return call.run.list(std::move(lines));
+}
+
+/// The first or the last place of the string that argument 0 is.
+template <bool kFirst>
+std::size_t find_argument(Call& call) {
+  const auto from = kFirst ? TextSearch::From::kLeft : TextSearch::From::kRight;
+  return TextSearch(call.run, self_text(call), call.text(0), from).find(self_text(call));
 }
 
 /// The first or the last place of a separator: before, separator, after.
@@ -43,7 +53,7 @@ Value text_partition(Call& call) {
   const Text& text = self_text(call);
   const Text& separator = call.text(0);
   if (separator.empty()) call.run.fail("expected a separator to split at, found an empty string");
-  const std::size_t at = kFirst ? text.find(separator) : text.rfind(separator);
+  const std::size_t at = find_argument<kFirst>(call);
   const bool found = at != Text::npos;
   const TextView all = text;
   const TextView none;
@@ -59,6 +69,7 @@ template <bool kBegin>
 Value text_has_end(Call& call) {
   const auto matches = [&call](const Value& part) {
     if (part.text() == nullptr) call.run.fail("expected a string to compare an end with, found {}", describe(part));
+    call.run.step_through(part.text()->size());
     const TextView text = self_text(call);
     return kBegin ? text.starts_with(*part.text()) : text.ends_with(*part.text());
   };
@@ -78,17 +89,21 @@ Value text_remove_end(Call& call) {
 
 template <bool kFirst>
 Value text_find(Call& call) {
-  const Text& text = self_text(call);
-  const Text& wanted = call.text(0);
-  call.run.step(text.size() / 64 * (1 + wanted.size() / 64));
-  const std::size_t at = kFirst ? text.find(wanted) : text.rfind(wanted);
+  const std::size_t at = find_argument<kFirst>(call);
   return at == Text::npos ? std::int64_t{-1} : static_cast<std::int64_t>(at);
 }
 
 Value text_count(Call& call) {
   const Text& wanted = call.text(0);
-  if (wanted.empty()) return static_cast<std::int64_t>(self_text(call).size()) + 1;
-  return static_cast<std::int64_t>(split(call.run, self_text(call), &wanted, std::nullopt).size()) - 1;
+  TextView rest = self_text(call);
+  if (wanted.empty()) return static_cast<std::int64_t>(rest.size()) + 1;
+  const TextSearch search(call.run, rest, wanted);
+  std::int64_t n = 0;
+  for (std::size_t at = 0; (at = search.find(rest)) != TextView::npos; ++n) {
+    call.run.step();
+    rest.remove_prefix(at + wanted.size());
+  }
+  return n;
 }
 
 Value text_replace(Call& call) {
@@ -123,6 +138,7 @@ Value text_join(Call& call) {
 template <bool (*kClass)(Char)>
 Value text_all(Call& call) {
   const Text& text = self_text(call);
+  call.run.step(1 + text.size() / kLettersPerStep);
   return !text.empty() && std::all_of(text.begin(), text.end(), kClass);
 }
 bool is_alphabetic(Char c) { return is_letter(c); }

@@ -45,6 +45,8 @@ class Run {
   void step(std::size_t n = 1) {
     if ((n_steps_ += n) > kMaxSteps) refuse_steps();
   }
+  /// Counts the work of going through texts or bytes of `n` characters, of which no other is made.
+  void step_through(std::size_t n) { step(1 + n / 64); }
   /// Counts characters before they are made. Errors: Error(kUnsupported) beyond kMaxCharacters.
   void count_characters(std::size_t n) {
     if (n > kMaxCharacters - n_characters_) refuse_characters();

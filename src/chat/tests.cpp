@@ -23,9 +23,10 @@ bool is_iterable(const Value& value) {
   return is_sequence(value) || value.list() != nullptr || value.loop() != nullptr;
 }
 
-bool all_cased(const Value& value, Char (*to_case)(Char) noexcept) {
-  const Text* text = value.text();
+Value all_cased(Call& call, Char (*to_case)(Char) noexcept) {
+  const Text* text = call.self.text();
   if (text == nullptr) return false;
+  call.run.step(1 + text->size() / kLettersPerStep);
   bool has_letter = false;
   for (const Char c : *text) {
     if (!CharTraits::eq(to_case(c), c)) return false;
@@ -59,6 +60,15 @@ Value has_remainder(Call& call, const Value& divisor, std::int64_t wanted) {
   return equals(call.run, apply(call.run, Operator::kModulo, call.self, divisor), wanted);
 }
 
+/// Whether tern has what the string names.
+template <const Builtin* (*kFind)(std::string_view) noexcept>
+Value test_name(Call& call) {
+  const Text* name = call.self.text();
+  if (name == nullptr) return false;
+  call.run.step_through(name->size());
+  return kFind(to_utf8(*name)) != nullptr;
+}
+
 Value test_odd(Call& call) { return has_remainder(call, std::int64_t{2}, 1); }
 Value test_even(Call& call) { return has_remainder(call, std::int64_t{2}, 0); }
 Value test_divisible(Call& call) { return has_remainder(call, call[0], 0); }
@@ -78,8 +88,8 @@ constexpr auto kTests = std::to_array<Builtin>({
     {"sequence", "", test_type<is_sequence>},
     {"iterable", "", test_type<is_iterable>},
     {"callable", "", [](Call& call) -> Value { return call.self.callable() != nullptr; }},
-    {"lower", "", [](Call& call) -> Value { return all_cased(call.self, lower); }},
-    {"upper", "", [](Call& call) -> Value { return all_cased(call.self, upper); }},
+    {"lower", "", [](Call& call) { return all_cased(call, lower); }},
+    {"upper", "", [](Call& call) { return all_cased(call, upper); }},
     {"odd", "", test_odd},
     {"even", "", test_even},
     {"divisibleby", "num", test_divisible},
@@ -100,12 +110,8 @@ constexpr auto kTests = std::to_array<Builtin>({
     {">", "b", test_comparison<Comparison::kGreater>},
     {"ge", "b", test_comparison<Comparison::kGreaterEqual>},
     {">=", "b", test_comparison<Comparison::kGreaterEqual>},
-    {"filter", "",
-     [](Call& call)
-         -> Value { return call.self.text() != nullptr && find_filter(to_utf8(*call.self.text())) != nullptr; }},
-    {"test", "",
-     [](Call& call)
-         -> Value { return call.self.text() != nullptr && find_test(to_utf8(*call.self.text())) != nullptr; }},
+    {"filter", "", test_name<find_filter>},
+    {"test", "", test_name<find_test>},
 });
 
 }  // namespace

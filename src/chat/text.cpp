@@ -44,7 +44,7 @@ Char decode(std::string_view sequence) noexcept {
 }
 
 /// Letters whose two cases lie at a fixed distance, or next to each other (distance 1: upper case has the parity of the
-/// first).
+/// first). In order, so that a search may end early.
 struct CaseRange {
   Char first_upper;
   Char last_upper;
@@ -56,6 +56,7 @@ constexpr std::array<CaseRange, 20> kCaseRanges{{
     {0x38E, 0x38F, 63}, {0x391, 0x3A1, 32}, {0x3A3, 0x3AB, 32}, {0x400, 0x40F, 80}, {0x410, 0x42F, 32},
     {0x460, 0x480, 1},  {0x48A, 0x4BE, 1},  {0x4D0, 0x52E, 1},  {0x531, 0x556, 48}, {0x1E00, 0x1E94, 1},
 }};
+constexpr Char kLastCased = 0x1E95;
 
 }  // namespace
 
@@ -104,9 +105,11 @@ bool is_letter(Char c) noexcept { return !CharTraits::eq(upper(c), c) || !CharTr
 Char upper(Char c) noexcept {
   const Char origin = c & kUserBit;
   c = code_point(c);
+  if (c > kLastCased) return c | origin;
   if (c == 0x3C2) return 0x3A3 | origin;  // final sigma
   if (c == 0xFF) return 0x178 | origin;
   for (const CaseRange& range : kCaseRanges) {
+    if (c < range.first_upper) break;
     const bool inside = c >= range.first_upper + range.distance && c <= range.last_upper + range.distance;
     if (inside && (range.distance > 1 || (c - range.first_upper) % 2 == 1)) return (c - range.distance) | origin;
   }
@@ -116,8 +119,10 @@ Char upper(Char c) noexcept {
 Char lower(Char c) noexcept {
   const Char origin = c & kUserBit;
   c = code_point(c);
+  if (c > kLastCased) return c | origin;
   if (c == 0x178) return 0xFF | origin;
   for (const CaseRange& range : kCaseRanges) {
+    if (c < range.first_upper) break;
     const bool inside = c >= range.first_upper && c <= range.last_upper;
     if (inside && (range.distance > 1 || (c - range.first_upper) % 2 == 0)) return (c + range.distance) | origin;
   }

@@ -18,7 +18,7 @@ Text self_text(const Call& call) { return to_text(call.run, call.self); }
 Value filter_trim(Call& call) {
   const Text text = self_text(call);
   const Text* set = call.has(0) ? &call.text(0) : nullptr;
-  if (set != nullptr) call.run.step(text.size() / 64 * (1 + set->size()));
+  count_strip(call.run, text, set);
   return call.run.text(strip(text, set));
 }
 
@@ -43,7 +43,7 @@ Value filter_replace(Call& call) {
 
 /// Spaces, or the text that is given instead of their number.
 Text indentation(Call& call, std::size_t i, std::int64_t otherwise) {
-  if (call.has(i) && call[i].text() != nullptr) return call.text(i);
+  if (call.has(i) && call[i].text() != nullptr) return to_text(call.run, call[i]);
   const std::int64_t width = std::max<std::int64_t>(call.integer_or(i, otherwise), 0);
   call.run.count_characters(static_cast<std::size_t>(width));
   return Text(static_cast<std::size_t>(width), U' ');
@@ -57,7 +57,7 @@ Value filter_indent(Call& call) {
   const Text text = self_text(call) + U'\n';  // as Jinja does, so that no last line is lost
   Text result;
   bool first = true;
-  for (const TextView line : split_lines(text, false)) {
+  for (const TextView line : split_lines(call.run, text, false)) {
     if (!first) call.run.append(result, from_ascii("\n"));
     if ((first && indents_first) || (!first && (indents_blank || !line.empty()))) call.run.append(result, width);
     call.run.append(result, line);
@@ -90,7 +90,8 @@ Value filter_default(Call& call) {
 
 /// The whole of a text as a number, white space around it aside.
 template <typename Number>
-std::optional<Number> parse_number(const Text& text) {
+std::optional<Number> parse_number(Run& run, const Text& text) {
+  run.step_through(text.size());
   std::string digits = to_utf8(strip(text));
   std::string_view rest = digits;
   if (rest.starts_with('+') && !rest.starts_with("+-")) rest.remove_prefix(1);
@@ -113,8 +114,8 @@ Value filter_int(Call& call) {
   std::optional<double> real;
   if (call.self.real() != nullptr) real = *call.self.real();
   if (const Text* text = call.self.text()) {
-    if (const auto number = parse_number<std::int64_t>(*text)) return *number;
-    real = parse_number<double>(*text);
+    if (const auto number = parse_number<std::int64_t>(call.run, *text)) return *number;
+    real = parse_number<double>(call.run, *text);
   }
   if (call.self.is_undefined()) call.run.fail("int: expected a value, found {}", describe(call.self));
   const auto truncated = real ? truncate(*real) : std::nullopt;
@@ -125,7 +126,7 @@ Value filter_float(Call& call) {
   if (const auto real = as_real(call.self)) return *real;
   if (call.self.is_undefined()) call.run.fail("float: expected a value, found {}", describe(call.self));
   if (const Text* text = call.self.text()) {
-    if (const auto number = parse_number<double>(*text)) return *number;
+    if (const auto number = parse_number<double>(call.run, *text)) return *number;
   }
   return call.values[0] ? call[0] : Value(0.0);
 }
@@ -149,8 +150,8 @@ Value filter_round(Call& call) {
   if (method != "common") call.run.fail("round: expected common, ceil or floor, found {}", describe(call[1]));
   std::int64_t integer = 0;
   if (call.self.integer(integer) != nullptr) return integer;
-  if (!std::isfinite(*real)) return *real;
-  double rounded = 0.0;  // the decimal spelling is rounded, halves to even, as Python does
+  if (!(std::fabs(*real) < 0x1p53)) return *real;  // not finite, or without a fraction, which would take long to spell
+  double rounded = 0.0;                            // the decimal spelling is rounded, halves to even, as Python does
   const std::string digits = fmt::format("{:.{}f}", *real, precision);
   std::from_chars(digits.data(), digits.data() + digits.size(), rounded);
   return rounded;
@@ -168,8 +169,8 @@ Value filter_tojson(Call& call) {
     const bool fits =
         separators->size() == 2 && (*separators)[0].text() != nullptr && (*separators)[1].text() != nullptr;
     if (!fits) call.run.fail("tojson: expected two separators, found {}", describe(call[2]));
-    style.item_separator = *(*separators)[0].text();
-    style.key_separator = *(*separators)[1].text();
+    style.item_separator = to_text(call.run, (*separators)[0]);
+    style.key_separator = to_text(call.run, (*separators)[1]);
   }
   style.sort_keys = call.flag_or(3, false);
   return call.run.text(to_json(call.run, call.self, style));

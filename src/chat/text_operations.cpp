@@ -3,26 +3,25 @@
 #include <algorithm>
 
 #include "src/chat/operations.h"
+#include "src/chat/text_search.h"
 
 namespace tern::chat {
 namespace {
 
 constexpr std::size_t kNowhere = TextView::npos;
 
-/// Counts the work of looking for `wanted` everywhere in `text`.
-void count_search(Run& run, TextView text, TextView wanted) { run.step(text.size() / 64 * (1 + wanted.size() / 64)); }
-
 std::vector<Value> values(Run& run, const std::vector<TextView>& parts) {
-  run.step(parts.size());
   std::vector<Value> result;
   for (const TextView part : parts) result.push_back(run.text(part));
   return result;
 }
 
 /// Words between white space.
-std::vector<TextView> split_words(TextView text, std::size_t max_count) {
+std::vector<TextView> split_words(Run& run, TextView text, std::size_t max_count) {
+  run.step_through(text.size());
   std::vector<TextView> parts;
   for (text = strip(text, nullptr, {.right = false}); !text.empty();) {
+    run.step();
     if (parts.size() == max_count) {
       parts.push_back(text);  // Python leaves the white space at its end
       break;
@@ -34,9 +33,11 @@ std::vector<TextView> split_words(TextView text, std::size_t max_count) {
   return parts;
 }
 
-std::vector<TextView> split_words_from_right(TextView text, std::size_t max_count) {
+std::vector<TextView> split_words_from_right(Run& run, TextView text, std::size_t max_count) {
+  run.step_through(text.size());
   std::vector<TextView> parts;
   for (text = strip(text, nullptr, {.left = false}); !text.empty();) {
+    run.step();
     if (parts.size() == max_count) {
       parts.push_back(text);
       break;
@@ -61,16 +62,23 @@ Text capitalize(TextView text) {
   return result;
 }
 
+void count_strip(Run& run, TextView text, const Text* set) {
+  run.step_through(text.size());
+  if (set != nullptr) run.step(text.size() * set->size() / 64);
+}
+
 Text replace(Run& run, const Text& text, const Text& from, const Text& to, std::optional<std::size_t> max_count) {
-  count_search(run, text, from);
+  const TextSearch search(run, text, from);
   const std::size_t n_most = max_count.value_or(kNowhere);
   Text result;
   std::size_t begin = 0;
   for (std::size_t n = 0; n < n_most; ++n) {
     // An empty text is found once before every character, and at the end.
     const std::size_t look_from = from.empty() && n > 0 ? begin + 1 : begin;
-    const std::size_t at = look_from > text.size() ? kNowhere : text.find(from, look_from);
-    if (at == kNowhere) break;
+    const std::size_t found = look_from > text.size() ? kNowhere : search.find(TextView(text).substr(look_from));
+    if (found == kNowhere) break;
+    run.step();
+    const std::size_t at = look_from + found;
     run.append(result, TextView(text).substr(begin, at - begin));
     run.append(result, to);
     begin = at + from.size();
@@ -81,13 +89,13 @@ Text replace(Run& run, const Text& text, const Text& from, const Text& to, std::
 
 std::vector<Value> split(Run& run, const Text& text, const Text* separator, std::optional<std::size_t> max_count) {
   const std::size_t n_most = max_count.value_or(kNowhere);
-  run.step(text.size() / 64);
-  if (separator == nullptr) return values(run, split_words(text, n_most));
+  if (separator == nullptr) return values(run, split_words(run, text, n_most));
   check_separator(run, *separator);
-  count_search(run, text, *separator);
+  const TextSearch search(run, text, *separator);
   std::vector<TextView> parts;
   TextView rest = text;
-  for (std::size_t at = 0; parts.size() < n_most && (at = rest.find(*separator)) != kNowhere;) {
+  for (std::size_t at = 0; parts.size() < n_most && (at = search.find(rest)) != kNowhere;) {
+    run.step();
     parts.push_back(rest.substr(0, at));
     rest.remove_prefix(at + separator->size());
   }
@@ -98,13 +106,13 @@ std::vector<Value> split(Run& run, const Text& text, const Text* separator, std:
 std::vector<Value> split_from_right(Run& run, const Text& text, const Text* separator,
                                     std::optional<std::size_t> max_count) {
   const std::size_t n_most = max_count.value_or(kNowhere);
-  run.step(text.size() / 64);
-  if (separator == nullptr) return values(run, split_words_from_right(text, n_most));
+  if (separator == nullptr) return values(run, split_words_from_right(run, text, n_most));
   check_separator(run, *separator);
-  count_search(run, text, *separator);
+  const TextSearch search(run, text, *separator, TextSearch::From::kRight);
   std::vector<TextView> parts;
   TextView rest = text;
-  for (std::size_t at = 0; parts.size() < n_most && (at = rest.rfind(*separator)) != kNowhere;) {
+  for (std::size_t at = 0; parts.size() < n_most && (at = search.find(rest)) != kNowhere;) {
+    run.step();
     parts.push_back(rest.substr(at + separator->size()));
     rest = rest.substr(0, at);
   }
@@ -113,13 +121,15 @@ std::vector<Value> split_from_right(Run& run, const Text& text, const Text* sepa
   return values(run, parts);
 }
 
-std::vector<TextView> split_lines(TextView text, bool keep_ends) {
+std::vector<TextView> split_lines(Run& run, TextView text, bool keep_ends) {
+  run.step_through(text.size());
   const auto ends_line = [](Char c) {
     c = code_point(c);
     return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
   };
   std::vector<TextView> lines;
   while (!text.empty()) {
+    run.step();
     const auto end = static_cast<std::size_t>(std::find_if(text.begin(), text.end(), ends_line) - text.begin());
     std::size_t next = std::min(end + 1, text.size());
     if (end < text.size() && CharTraits::eq(text[end], '\r') && next < text.size() &&

@@ -27,6 +27,14 @@ constexpr std::size_t kPromptShare = 64;    // and in one that others take part 
 constexpr std::size_t kMinShared = 16;      // tokens; a shorter beginning is sooner computed than shared
 constexpr std::size_t kMaxKept = 64;        // finished texts whose beginning others may share
 
+/// How many texts are computed at a time when so many were asked for.
+std::size_t checked_parallel(std::size_t asked_for) {
+  if (asked_for > kMaxParallel) {
+    fail(ErrorKind::kInvalidArgument, "{} texts at a time: expected at most {}", asked_for, kMaxParallel);
+  }
+  return asked_for == 0 ? kAutoParallel : asked_for;
+}
+
 std::size_t common_beginning(std::span<const Token> a, std::span<const Token> b) {
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
@@ -68,13 +76,10 @@ class BatchImpl {
         loaded_(model_->loaded()),
         config_(loaded_.architecture->config()),
         context_(options.context == 0 ? config_.context_length : options.context),
-        parallel_(options.parallel == 0 ? kAutoParallel : options.parallel),
+        parallel_(checked_parallel(options.parallel)),
         kv_type_(options.kv_type),
         runner_(loaded_, options.threads, kPromptBatch + parallel_) {
     check_predicts(*model_);
-    if (parallel_ > kMaxParallel) {
-      fail(ErrorKind::kInvalidArgument, "{} texts at a time: expected at most {}", parallel_, kMaxParallel);
-    }
     const std::uint64_t bytes = kv_memory(options.memory_bytes);
     page_bytes_ = new_text().state.kv.page_bytes();
     max_pages_ = static_cast<std::size_t>(bytes / page_bytes_);

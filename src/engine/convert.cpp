@@ -4,6 +4,7 @@
 
 #include "src/base/check.h"
 #include "src/engine/convert_targets.h"
+#include "src/engine/kernel_ready.h"
 #include "src/engine/model_source.h"
 
 namespace tern {
@@ -55,6 +56,10 @@ std::optional<ConvertSummary> convert_file(const fs::path& source, const fs::pat
   }
   MappedFiles files;
   const format::Gguf gguf = open_source(source, files);
+  if (gguf.metadata.contains(kVersionKey)) {
+    fail(ErrorKind::kUnsupported, "{}: is kernel-ready, for tern alone: convert the file that it was made of",
+         source.string());
+  }
   check_output(output, files, options.overwrite);
   files.check_not_truncated();
   ThreadPool pool(options.threads);

@@ -67,7 +67,9 @@ class GgufConverter {
     if (!format::write_gguf(job_.output, metadata_, tensors_, hooks)) return std::nullopt;
     count_types();
     summary_.source_bytes = job_.files.bytes();
-    summary_.bytes = std::filesystem::file_size(job_.output);
+    std::error_code error;
+    summary_.bytes = std::filesystem::file_size(job_.output, error);
+    if (error) fail(ErrorKind::kIo, "{}: {}", job_.output.string(), error.message());
     return summary_;
   }
 
@@ -97,8 +99,9 @@ class GgufConverter {
 
   void plan_layer(const format::TensorInfo& tensor, const weights::TensorCodec& codec) {
     ++n_layers_;
-    const weights::TensorCodec* type = job_.target.codec;
-    if (type == nullptr || type == &codec) return plan_copy(tensor);
+    // Kept as a reader takes its type to be, who is not told of another layout.
+    const weights::TensorCodec* type = job_.target.codec ? job_.target.codec : weights::find_codec(tensor.type);
+    if (type == &codec) return plan_copy(tensor);
     require_whole_blocks(tensor, *type);
     ScaleTransfer& transfer = transfers_.emplace_back();
     if (takes_scale_over(codec)) transfer.factor = read_scale(tensor);

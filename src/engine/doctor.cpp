@@ -170,7 +170,7 @@ std::vector<Finding> examine_open_model(const std::shared_ptr<const Model>& mode
   if (is_kernel_ready(m.path)) findings.push_back(examine_checksums(m.path));
   findings.push_back(examine_memory(m));
   findings.push_back(examine_speed(m, options.threads));
-  for (const std::string& note : m.notes) findings.push_back({"note", Health::kRemark, note});
+  for (const std::string& note : m.notes) findings.push_back({"model", Health::kRemark, note});
   const double nats = nats_per_token(model);
   findings.push_back(examine_text(*model, nats));
   if (has_i2s(m)) findings.push_back(examine_i2s_layout(m.path, options, nats));

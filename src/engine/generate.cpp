@@ -144,8 +144,10 @@ GenerateResult generate(Session& session, std::span<const Token> prompt, const G
   return generate_text(session, prompt, prompt, options, on_text);
 }
 
-GenerateResult generate_after(Session& session, std::span<const Token> text, const GenerateOptions& options,
+GenerateResult generate_after(Session& session, std::span<const Token> whole_text, const GenerateOptions& options,
                               const std::function<void(std::string_view)>& on_text) {
+  const std::vector<Token> copy(whole_text.begin(), whole_text.end());  // it may be what the session holds
+  const std::span<const Token> text = copy;
   const auto held = session.tokens();
   const auto n_common = static_cast<std::size_t>(std::ranges::mismatch(held, text).in1 - held.begin());
   // The logits after the last token are needed: it is always computed.

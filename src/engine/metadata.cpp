@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "src/base/check.h"
 #include "src/base/printable.h"
 #include "src/engine/model_source.h"
 
@@ -52,15 +53,17 @@ struct Describe {
 }  // namespace
 
 std::vector<MetadataEntry> read_metadata(const std::filesystem::path& path) {
-  MappedFiles files;
-  const format::Gguf gguf = engine::open_keys(path, files);
-  std::vector<MetadataEntry> entries;
-  for (const auto& [key, value] : gguf.metadata.entries()) {
-    MetadataEntry& entry = entries.emplace_back();
-    entry.key = printable(key);
-    std::visit(Describe{entry}, value);
-  }
-  return entries;
+  return or_out_of_memory("the keys of this model", [&] {
+    MappedFiles files;
+    const format::Gguf gguf = engine::open_keys(path, files);
+    std::vector<MetadataEntry> entries;
+    for (const auto& [key, value] : gguf.metadata.entries()) {
+      MetadataEntry& entry = entries.emplace_back();
+      entry.key = printable(key);
+      std::visit(Describe{entry}, value);
+    }
+    return entries;
+  });
 }
 
 }  // namespace tern

@@ -75,9 +75,11 @@ std::vector<fs::path> files_of(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return format::all_parts(path);
   std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
-    if (entry.is_regular_file(error)) files.push_back(entry.path());
+  for (fs::directory_iterator entry(path, error); !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (entry->is_regular_file(error)) files.push_back(entry->path());
   }
+  const fs::path pooling = path / "1_Pooling" / "config.json";  // of sentence-transformers
+  if (fs::is_regular_file(pooling, error)) files.push_back(pooling);
   std::ranges::sort(files);
   return files;
 }
@@ -123,11 +125,12 @@ struct Copy {
 std::vector<Copy> list_copies(const fs::path& directory, const Lock& /*held*/) {
   std::vector<Copy> copies;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
-    if (entry.path().extension() == kDraftSuffix) fs::remove(entry.path(), error);
-    if (entry.path().extension() != kCopySuffix) continue;
-    const std::uint64_t n_bytes = entry.file_size(error);
-    if (!error) copies.push_back({entry.path(), n_bytes, entry.last_write_time(error)});
+  fs::directory_iterator entry(directory, error);
+  for (std::error_code ended = error; !ended && entry != fs::directory_iterator(); entry.increment(ended)) {
+    if (entry->path().extension() == kDraftSuffix) fs::remove(entry->path(), error);
+    if (entry->path().extension() != kCopySuffix) continue;
+    const std::uint64_t n_bytes = entry->file_size(error);
+    if (!error) copies.push_back({entry->path(), n_bytes, entry->last_write_time(error)});
   }
   std::ranges::sort(copies, [](const Copy& a, const Copy& b) { return a.used > b.used; });
   return copies;

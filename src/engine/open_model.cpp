@@ -94,8 +94,10 @@ ModelSummary inspect(const std::filesystem::path& path, const OpenOptions& optio
 }
 
 Tokenizer Tokenizer::open(const std::filesystem::path& path, std::string_view pre_rule) {
-  MappedFiles files;
-  return text::make_tokenizer(engine::open_keys(path, files).metadata, pre_rule);
+  return or_out_of_memory("the tokenizer of this model", [&] {
+    MappedFiles files;
+    return text::make_tokenizer(engine::open_keys(path, files).metadata, pre_rule);
+  });
 }
 
 Model::Model(std::unique_ptr<const engine::LoadedModel> loaded) : loaded_(std::move(loaded)) {}

@@ -73,9 +73,10 @@ std::vector<std::pair<std::size_t, std::size_t>> matrices_of_layer(const ModelSh
 
 std::uint64_t norm_floats_of_layer(const ModelShape& s) {
   std::uint64_t n = 2 * s.dim;
-  if (s.architecture.starts_with("bitnet")) n += s.n_heads * s.head_dim + s.ffn_dim;
-  if (s.architecture == "qwen3" || s.architecture == "gemma3") n += 2 * s.head_dim;
-  if (s.architecture == "gemma3") n += 2 * s.dim;
+  const architectures::LayerForm form = architectures::layer_form(s.architecture);
+  if (form.sub_norms) n += s.n_heads * s.head_dim + s.ffn_dim;
+  if (form.head_norms) n += 2 * s.head_dim;
+  if (form.post_norms) n += 2 * s.dim;
   if (s.head == HeadKind::kNone) {  // a norm before every projection
     for (const auto& [rows, cols] : matrices_of_layer(s)) n += cols;
   }

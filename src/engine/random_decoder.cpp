@@ -33,19 +33,11 @@ std::size_t layer_bytes(const kernels::TernaryLayout& layout, const architecture
          bytes(c.dim, c.ffn_dim);
 }
 
-nn::Activation activation_of(const std::string& architecture) {
-  if (architecture == "bitnet-b1.58") return nn::Activation::kRelu2;
-  return architecture == "gemma3" ? nn::Activation::kGelu : nn::Activation::kSilu;
-}
-
 }  // namespace
 
 RandomDecoder::RandomDecoder(const ModelShape& shape, const DecoderSample& sample, const kernels::Choice& kernels)
     : config_(config_of(shape, sample.n_layers)),
-      activation_(activation_of(shape.architecture)),
-      has_sub_norms_(shape.architecture.starts_with("bitnet")),
-      has_post_norms_(shape.architecture == "gemma3"),
-      has_head_norms_(shape.architecture == "qwen3" || has_post_norms_),
+      form_(architectures::layer_form(shape.architecture)),
       has_input_norms_(shape.head == HeadKind::kNone),
       scale_cols_(shape.scale_cols),
       ones_(std::max({shape.dim, shape.ffn_dim, shape.n_heads * shape.head_dim}), 1.0f) {
@@ -91,24 +83,24 @@ void RandomDecoder::forward(architectures::Pass& pass) const {
   };
   const auto add_projection = [&](const architectures::ProjectionWeights& projection, nn::MatrixView input) {
     project_branch(pass, config_, projection, input);
-    if (has_post_norms_) norm(act.branch, act.branch);
+    if (form_.post_norms) norm(act.branch, act.branch);
     nn::add(pass.compute, act.branch, act.x);
   };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     norm(act.x, act.normed);
     project_qkv(pass, config_, layers_[i].attn);
-    if (has_head_norms_) {
+    if (form_.head_norms) {
       const std::span<const float> weight = std::span(ones_).first(config_.head_dim);
       nn::rms_norm_heads(pass.compute, act.q, weight, config_.norm_eps);
       nn::rms_norm_heads(pass.compute, act.k, weight, config_.norm_eps);
     }
     attend(pass, config_, i);
-    if (has_sub_norms_) norm(act.attn_out, act.attn_out);
+    if (form_.sub_norms) norm(act.attn_out, act.attn_out);
     add_projection(layers_[i].attn.output, act.attn_out);
 
     norm(act.x, act.normed);
-    gated_up(pass, config_, layers_[i].ffn, activation_);
-    if (has_sub_norms_) norm(act.up, act.up);
+    gated_up(pass, config_, layers_[i].ffn, form_.activation);
+    if (form_.sub_norms) norm(act.up, act.up);
     add_projection(layers_[i].ffn.down, act.up);
   }
   norm(act.x, act.x);

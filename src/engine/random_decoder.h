@@ -44,10 +44,7 @@ class RandomDecoder {
   architectures::ProjectionWeights add(const kernels::TernaryLayout& layout, std::size_t rows, std::size_t cols);
 
   architectures::Config config_;
-  nn::Activation activation_;
-  bool has_sub_norms_;    // before the last projection of attention and feed-forward
-  bool has_post_norms_;   // after it
-  bool has_head_norms_;   // of queries and keys
+  architectures::LayerForm form_;
   bool has_input_norms_;  // of every projection
   std::size_t scale_cols_;
   RandomLayers memory_;

@@ -17,6 +17,7 @@ Runner::Runner(const LoadedModel& model, unsigned threads, std::size_t batch)
       activations_(model.architecture->config(), batch) {}
 
 nn::MatrixView Runner::forward(std::span<const Segment> segments) {
+  model_.files.check_not_truncated();  // embeddings, and more of some models, are read from the mapped files
   tokens_.clear();
   places_.clear();
   std::size_t n_positions = 0;

@@ -42,7 +42,7 @@ class Runner {
 
   /// Appends every segment to its text and returns the final states of all tokens in order, (n_tokens, dim), valid
   /// until the next call. Requires  no text twice; 1 to batch() tokens in all; each known
-  /// to the model; room for them
+  /// to the model; room for them.  Errors  Error(kBadFile): a file of the model was truncated meanwhile
   nn::MatrixView forward(std::span<const Segment> segments);
 
   /// Logits of some final states, (n, dim) -> (n, vocab_size); valid until the next call.

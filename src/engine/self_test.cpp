@@ -136,8 +136,7 @@ std::vector<std::int32_t> multiply(const TernaryKernel& kernel, const TernaryRou
 
 /// The same by a routine that takes all blocks of columns in one go, with scales of 1: floats hold such sums exactly.
 std::vector<std::int32_t> multiply_scaled(const TernaryKernel& kernel, const TernaryRoutine& routine, const Case& c) {
-  const std::size_t operand_bytes =
-      round_up(routine.operand_bytes(c.tokens, c.block_cols()), AlignedBuffer<std::uint8_t>::kAlignment);
+  const std::size_t operand_bytes = round_up(routine.operand_bytes(c.tokens, c.block_cols()), kCacheLine);
   AlignedBuffer<std::uint8_t> operand(c.n_col_blocks * operand_bytes);
   for (std::size_t b = 0; b < c.n_col_blocks; ++b) {
     routine.prepare(columns_of(c, b).data(), c.tokens, c.block_cols(), 0, 1, operand.data() + b * operand_bytes);

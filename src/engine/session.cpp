@@ -39,9 +39,11 @@ class SessionImpl {
 
   /// Runs tokens of this text through the layers, batch by batch. `on_hidden` gets the final states, (n, dim), of every
   /// batch. Returns false when keep_going said so.
-  bool run(std::span<const Token> tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden,
+  bool run(std::span<const Token> new_tokens, const std::function<bool()>& keep_going, const OnHidden& on_hidden,
            bool decoding = false) {
-    check(tokens);
+    check(new_tokens);
+    const std::vector<Token> copy(new_tokens.begin(), new_tokens.end());  // they may be some of text_, which grows
+    const std::span<const Token> tokens = copy;
     rows_ = {};
     n_guesses_ = 0;
     for (std::size_t done = 0; done < tokens.size();) {
@@ -58,8 +60,11 @@ class SessionImpl {
 
   /// The next token of several texts, this one's among them, with the memory and threads of this one. Returns the
   /// logits, (n_sessions, vocab_size).
-  std::span<const float> run_together(std::span<SessionImpl* const> sessions, std::span<const Token> tokens) {
-    check_together(sessions, tokens);
+  std::span<const float> run_together(std::span<SessionImpl* const> sessions, std::span<const Token> new_tokens) {
+    check_together(sessions, new_tokens);
+    forget_logits();
+    const std::vector<Token> copy(new_tokens.begin(), new_tokens.end());  // as in run()
+    const std::span<const Token> tokens = copy;
     together_.resize(sessions.size() * config_.vocab_size);
     for (std::size_t done = 0; done < sessions.size();) {
       const std::size_t n = std::min(runner_.batch(), sessions.size() - done);
@@ -86,6 +91,8 @@ class SessionImpl {
 
   /// As run(), and returns the logits after every token, (n_tokens, vocab_size).
   std::span<const float> run_rows(std::span<const Token> tokens) {
+    check(tokens);
+    forget_logits();
     together_.resize(tokens.size() * config_.vocab_size);
     run(
         tokens, {}, [&](std::size_t first, nn::MatrixView hidden) { keep_logits(first, hidden); }, true);
@@ -114,7 +121,7 @@ class SessionImpl {
 
   void load(const std::filesystem::path& path) {
     load_text(path, model_->fingerprint(), config_.vocab_size, text_);
-    rows_ = last_logits_ = {};
+    forget_logits();
   }
 
   [[nodiscard]] SessionStats stats() const noexcept {
@@ -130,6 +137,9 @@ class SessionImpl {
   [[nodiscard]] const Model& model() const noexcept { return *model_; }
 
  private:
+  /// Before the memory moves that they lie in.
+  void forget_logits() noexcept { rows_ = last_logits_ = {}; }
+
   /// Puts the logits of some final states, (n, dim), into their rows of together_.
   void keep_logits(std::size_t first, nn::MatrixView hidden) {
     std::ranges::copy(runner_.logits(hidden),

@@ -49,6 +49,7 @@ class Writer {
   void finish() {
     const std::uint64_t checksum = hash_.value();
     file_.write(std::as_bytes(std::span(&checksum, 1)));
+    file_.sync();  // or a power cut could leave less than the text it replaces
     file_.commit();
   }
 
@@ -64,6 +65,13 @@ std::size_t cache_bytes(nn::KvCache& kv, std::size_t n_tokens) {
   return bytes;
 }
 
+/// As on the command line.
+std::string_view kv_name(std::uint64_t type) {
+  if (type == static_cast<std::uint64_t>(KvType::kF16)) return "f16";
+  if (type == static_cast<std::uint64_t>(KvType::kF32)) return "f32";
+  return type == static_cast<std::uint64_t>(KvType::kInt8) ? "int8" : "one that is not known";
+}
+
 void check_header(const std::string& name, const Header& found, const Header& expected, std::size_t context) {
   if (found.version != expected.version) {
     fail(ErrorKind::kUnsupported, "{}: version {} of saved texts: expected {}", name, found.version, expected.version);
@@ -74,7 +82,8 @@ void check_header(const std::string& name, const Header& found, const Header& ex
          found.fingerprint, expected.fingerprint);
   }
   if (found.kv_type != expected.kv_type) {
-    fail(ErrorKind::kUnsupported, "{}: saved with another type of KV cache (--kv)", name);
+    fail(ErrorKind::kUnsupported, "{}: saved with another type of KV cache (--kv): expected {}, found {}", name,
+         kv_name(expected.kv_type), kv_name(found.kv_type));
   }
   if (found.n_tokens > context) {
     fail(ErrorKind::kInvalidArgument, "{}: its {} tokens do not fit in the context of {} tokens", name, found.n_tokens,
@@ -151,6 +160,9 @@ void read_text(std::span<const std::byte> file, const SavedTextSource& source, T
     std::memcpy(run.data(), file.data(), run.size());
     file = file.subspan(run.size());
   });
+  if (!loaded.kv.codes_in_range(header.n_tokens)) {
+    fail(ErrorKind::kBadFile, "{}: expected codes of -127 to 127 with finite scales, found others", name);
+  }
   text = std::move(loaded);
 }
 

@@ -1,8 +1,14 @@
-#include <algorithm>
-#include <utility>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kernels/dispatch.h"
 #include "src/base/check.h"
 #include "src/base/checked_math.h"
+#include "src/base/printable.h"
 #include "src/base/thread_pool.h"
 #include "src/engine/kernel_ready.h"
 #include "src/engine/loaded_model.h"
@@ -32,9 +38,12 @@ void put_padded(const PutBytes& put, std::span<const std::byte> last, std::uint6
 
 const kernels::TernaryLayout& layout_for(const LoadedModel& model, const std::string& name) {
   if (name.empty()) return model.kernels.layout();
-  const kernels::TernaryLayout* layout = nn::find_layout(name);
-  if (layout == nullptr) fail(ErrorKind::kUnsupported, "layout \"{}\": no kernel of this build reads it", name);
-  return *layout;
+  if (const kernels::TernaryLayout* layout = nn::find_layout(name)) return *layout;
+  std::vector<std::string_view> known;
+  for (const kernels::TernaryKernel* kernel : kernels::all_ternary_kernels()) {
+    if (std::ranges::find(known, kernel->layout->name) == known.end()) known.push_back(kernel->layout->name);
+  }
+  fail(ErrorKind::kInvalidArgument, "layout: expected one of {}, found '{}'", fmt::join(known, ", "), printable(name));
 }
 
 /// Puts together the tensors of a kernel-ready file, which the writer then asks for one by one.
@@ -56,7 +65,7 @@ class ReadyFile {
     add_checksums();
   }
 
-  [[nodiscard]] bool write(const std::filesystem::path& out, const KernelReadyOptions& options) const {
+  [[nodiscard]] bool write(const std::filesystem::path& out, const KernelReadyOptions& options) {
     return format::write_gguf(out, keys_, tensors_, {options.open.on_progress, options.keep_going});
   }
 
@@ -161,10 +170,10 @@ class ReadyFile {
 
   LoadedModel& model_;
   const kernels::TernaryLayout& layout_;
-  mutable ThreadPool pool_;
+  ThreadPool pool_;
   format::Metadata keys_{"the new file"};
   std::vector<NewTensor> tensors_;
-  mutable std::vector<std::uint64_t> checksums_;  // [0] of keys and directory, [1 + i] of tensor i
+  std::vector<std::uint64_t> checksums_;  // [0] of keys and directory, [1 + i] of tensor i
 };
 
 }  // namespace
@@ -179,11 +188,15 @@ bool write_kernel_ready(const std::filesystem::path& model, const std::filesyste
 }
 
 bool is_kernel_ready(const std::filesystem::path& path) {
-  MappedFiles files;
-  return engine::open_keys(path, files).metadata.contains(engine::kVersionKey);
+  return or_out_of_memory("the keys of this model", [&] {
+    MappedFiles files;
+    return engine::open_keys(path, files).metadata.contains(engine::kVersionKey);
+  });
 }
 
-void verify_kernel_ready(const std::filesystem::path& path) {
+namespace {
+
+void verify_checksums(const std::filesystem::path& path) {
   MappedFiles files;
   format::Gguf gguf = engine::open_source(path, files);
   const auto ready = engine::take_kernel_ready(gguf);
@@ -198,6 +211,12 @@ void verify_kernel_ready(const std::filesystem::path& path) {
            tensor.name, ready->checksums[i], hash.value());
     }
   }
+}
+
+}  // namespace
+
+void verify_kernel_ready(const std::filesystem::path& path) {
+  or_out_of_memory("this model", [&] { verify_checksums(path); });
 }
 
 }  // namespace tern

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/base/arena.h"
+#include "src/base/text_hash.h"
 #include "tern/error.h"
 
 namespace tern::format {
@@ -86,7 +87,7 @@ class Metadata {
   std::string source_;
   std::vector<std::pair<std::string_view, Value>> entries_;
   std::vector<ValueType> stored_types_;  // one for each of them
-  std::unordered_map<std::string_view, std::size_t> index_;
+  std::unordered_map<std::string_view, std::size_t, TextHash> index_;
 };
 
 /// One tensor of the directory. The span is inside the file; its length is what type and shape imply, but for tensors
@@ -150,8 +151,8 @@ struct Gguf {
   /// Error(kBadFile) that names `file` when there is a tensor of this name.
   void add(TensorInfo tensor, const std::string& file);
 
-  std::unordered_map<std::string_view, std::size_t> tensor_index;  // name -> position in tensors
-  Arena arena;                                                     // what is viewed into and lies in no file
+  std::unordered_map<std::string_view, std::size_t, TextHash> tensor_index;  // name -> position in tensors
+  Arena arena;                                                               // what is viewed into and lies in no file
 };
 
 /// Bytes of which the offsets of a file with these keys are multiples.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "src/base/portable_math.h"
 #include "src/weights/codecs.h"
 
 namespace tern::huggingface {
@@ -86,6 +87,11 @@ void refuse_if_set(const Field& field) {
   if (on) field.refuse(ErrorKind::kUnsupported, "none or false");
 }
 
+/// Refuses a number that is there and not what the engine computes with.
+void refuse_unless(const Field& field, double expected) {
+  if (field.exists() && field.number() != expected) field.refuse(ErrorKind::kUnsupported, fmt::format("{}", expected));
+}
+
 double positive(const Field& field, double otherwise) {
   const double value = field.number().value_or(otherwise);
   if (!(value > 0.0)) field.refuse(ErrorKind::kBadFile, "a number above 0");
@@ -121,9 +127,15 @@ void translate_activation(const Field& config, const ModelClass& model_class, Ke
 
 /// Which layers see a window of the text only; what config.json leaves out is as in Hugging Face's Gemma3TextConfig.
 void translate_windows(const Field& config, std::uint64_t n_layers, format::Gguf& model, Keys& keys) {
+  constexpr std::uint64_t kWindow = 4096;
   constexpr std::uint64_t kPeriod = 6;
   constexpr std::uint64_t kMostLayers = 1 << 16;
-  keys.copy_count("attention.sliding_window", config["sliding_window"], false);
+  const std::uint64_t window = config["sliding_window"].natural(kMaxSize).value_or(kWindow);
+  if (window == 0 || config.has_null("sliding_window")) {  // layers without one are of the type full_attention
+    fail(ErrorKind::kUnsupported, "{}: key sliding_window: expected a number of tokens, found {}", config.source(),
+         window == 0 ? "0" : "null");
+  }
+  keys.add("attention.sliding_window", window);
   const Field period =
       config["sliding_window_pattern"].exists() ? config["sliding_window_pattern"] : config["_sliding_window_pattern"];
   const Field types = config["layer_types"];
@@ -199,7 +211,7 @@ void add_llama3_factors(const Field& scaling, double theta, std::size_t n_dims, 
   std::vector<float> divisors;
   for (std::size_t i = 0; i < n_dims / 2; ++i) {
     const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(n_dims);
-    const double wave = 2.0 * std::numbers::pi * std::pow(theta, exponent);  // positions
+    const double wave = 2.0 * std::numbers::pi * portable::pow(theta, exponent);  // positions
     const double ramp = std::clamp((original / wave - low) / (high - low), 0.0, 1.0);
     divisors.push_back(static_cast<float>(1.0 / ((1.0 - ramp) / factor + ramp)));
   }
@@ -227,16 +239,12 @@ void translate_yarn(const Field& scaling, Keys& keys) {
   keys.copy_count("rope.scaling.original_context_length", scaling["original_max_position_embeddings"], false);
   if (const Field attention = scaling["attention_factor"]; attention.exists()) {
     // GGUF's factor multiplies what the scaling itself implies.
-    keys.add("rope.scaling.attn_factor", positive(attention, 1.0) / (1.0 + 0.1 * std::log(factor)));
+    keys.add("rope.scaling.attn_factor", positive(attention, 1.0) / (1.0 + 0.1 * portable::log(factor)));
   }
-  const auto check = [](const Field& field, double expected) {
-    if (field.exists() && field.number() != expected) {
-      field.refuse(ErrorKind::kUnsupported, fmt::format("{}", expected));
-    }
-  };
-  check(scaling["beta_fast"], 32.0);
-  check(scaling["beta_slow"], 1.0);
+  refuse_unless(scaling["beta_fast"], 32.0);
+  refuse_unless(scaling["beta_slow"], 1.0);
   refuse_if_set(scaling["mscale"]);
+  if (scaling["truncate"].flag() == false) scaling["truncate"].refuse(ErrorKind::kUnsupported, "true");
 }
 
 /// RoPE of a gemma3 directory: of its global layers, and of those that see a window. Newer files keep both in
@@ -249,6 +257,7 @@ Field gemma_rope_parameters(const Field& config, Keys& keys) {
   if (local["rope_type"].exists() && local["rope_type"].text() != "default") {
     local["rope_type"].refuse(ErrorKind::kUnsupported, "'default'");
   }
+  refuse_unless(local["partial_rotary_factor"], 1.0);
   return both["full_attention"].exists() ? both["full_attention"] : both;
 }
 
@@ -261,9 +270,7 @@ void translate_rope(const Field& config, std::size_t n_dims, bool gemma, Keys& k
   keys.add("rope.freq_base", base);
   const Field type = scaling["rope_type"].exists() ? scaling["rope_type"] : scaling["type"];
   const std::string_view name = type.text().value_or("default");
-  if (const Field partial = config["partial_rotary_factor"]; partial.exists() && partial.number() != 1.0) {
-    partial.refuse(ErrorKind::kUnsupported, "1");
-  }
+  for (const Field& holder : {config, scaling}) refuse_unless(holder["partial_rotary_factor"], 1.0);
   if (name == "linear") {
     keys.add("rope.scaling.type", name);
     keys.add("rope.scaling.factor", positive(scaling["factor"], 1.0));
@@ -327,6 +334,8 @@ WeightsConfig translate_config(const Field& config, format::Gguf& model) {
   if (const auto tied = config["tie_word_embeddings"].flag()) {
     weights.head = *tied ? WeightsConfig::Head::kTied : WeightsConfig::Head::kOwn;
   }
+  weights.attention_bias = config["attention_bias"].flag().value_or(false);
+  weights.mlp_bias = config["mlp_bias"].flag().value_or(false);
   if (model_class.name.ends_with("Model")) weights.head = WeightsConfig::Head::kTied;  // there is none
   return weights;
 }

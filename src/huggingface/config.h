@@ -17,7 +17,9 @@ struct WeightsConfig {
   std::vector<std::string_view> float_modules;  // layers that stay in float
   std::size_t rotary_dim = 0;                   // elements of a head whose rows are reordered; 0: none
   enum class Head { kTied, kOwn, kAsFound } head = Head::kAsFound;
-  bool gemma = false;  // Gemma's names of norms, whose weights are stored less 1
+  bool attention_bias = false;  // of projections of self_attn, which Hugging Face ignores otherwise
+  bool mlp_bias = false;        // the same of mlp
+  bool gemma = false;           // Gemma's names of norms, whose weights are stored less 1
 };
 
 /// Translates config.json to GGUF's keys, which are added to `model`, with the tensor rope_freqs where the scaling of

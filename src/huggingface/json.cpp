@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "src/base/printable.h"
+#include "src/base/text_hash.h"
 
 namespace tern::huggingface {
 namespace {
@@ -114,7 +115,7 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
       }
       return;
     }
-    std::unordered_set<std::string_view> keys;
+    std::unordered_set<std::string_view, TextHash> keys;
     keys.reserve(members.size());
     for (const Json& member : members) {
       if (!keys.insert(member.key).second) refuse_key(member.key);
@@ -178,6 +179,11 @@ Field Field::operator[](std::string_view key) const {
   if (json_->kind != Json::Kind::kObject) refuse(ErrorKind::kBadFile, "an object");
   const Json* member = json_->find(key);
   return {member == nullptr || member->kind == Json::Kind::kNull ? nullptr : member, *source_, name};
+}
+
+bool Field::has_null(std::string_view key) const noexcept {
+  const Json* member = json_ == nullptr ? nullptr : json_->find(key);
+  return member != nullptr && member->kind == Json::Kind::kNull;
 }
 
 std::string Field::member_name(std::string_view key) const {

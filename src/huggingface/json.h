@@ -47,6 +47,8 @@ class Field {
   [[nodiscard]] bool is(Json::Kind kind) const noexcept { return exists() && json_->kind == kind; }
   /// A member of this object; absent when this is.
   [[nodiscard]] Field operator[](std::string_view key) const;
+  /// Whether a member is there and null, for the few keys where that is not the same as absent.
+  [[nodiscard]] bool has_null(std::string_view key) const noexcept;
 
   [[nodiscard]] std::optional<std::uint64_t> natural(std::uint64_t max) const;
   [[nodiscard]] std::optional<double> number() const;  // finite

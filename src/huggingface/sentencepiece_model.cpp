@@ -9,8 +9,11 @@
 // a value. Of its fields these matter here:
 //
 //   1   piece, once per token, in order of ids:  1 text, 2 score (f32), 3 kind (as GGUF's numbers; 1 when absent)
-//   2   trainer:     3 kind of model (1 unigram, 2 BPE), 40, 41, 42 ids of unknown, BOS, EOS (0, 1, 2 when absent)
-//   3   normalizer:  3 whether a space is put before the text (1 when absent)
+//   2   trainer:     3 kind of model (1 unigram, 2 BPE), 24 whether spaces end words (0 when absent),
+//                    40, 41, 42 ids of unknown, BOS, EOS (0, 1, 2 when absent)
+//   3   normalizer:  2 characters and what they become, 3 whether a space is put before the text,
+//                    4 whether spaces at the ends and doubled ones go, 5 whether spaces become U+2581
+//                    (3, 4 and 5 are 1 when absent)
 //
 //   varint = 7 bits a byte, lowest first; the top bit says that more follow
 //   wire types: 0 varint, 1 eight bytes, 2 varint length and bytes, 5 four bytes
@@ -93,12 +96,19 @@ std::optional<std::uint64_t> id_of(const WireField& field) {
   return static_cast<std::int64_t>(field.value) < 0 ? std::nullopt : std::optional(field.value);
 }
 
+/// Refuses an option that would change the tokens and is not as tern has it.
+void require(const TokenizerDraft& draft, std::string_view option, std::uint64_t expected, std::uint64_t found) {
+  if (found == expected) return;
+  fail(ErrorKind::kUnsupported, "{}: {}: expected {}, found {}", draft.source(), option, expected, found);
+}
+
 void read_trainer(std::span<const std::byte> message, TokenizerDraft& draft) {
   constexpr std::uint64_t kBpe = 2;
   std::uint64_t kind = 1;
   std::optional<std::uint64_t> eos = 2;
   for_each_field(message, draft.source(), [&](const WireField& field) {
     if (field.number == 3) kind = field.value;
+    if (field.number == 24) require(draft, "trainer_spec.treat_whitespace_as_suffix", 0, field.value);
     if (field.number == 40) draft.unknown = id_of(field);
     if (field.number == 41) draft.bos = id_of(field);
     if (field.number == 42) eos = id_of(field);
@@ -107,6 +117,28 @@ void read_trainer(std::span<const std::byte> message, TokenizerDraft& draft) {
     fail(ErrorKind::kUnsupported, "{}: expected a SentencePiece model of kind 2 (BPE), found {}", draft.source(), kind);
   }
   if (eos) draft.ends = {*eos};
+}
+
+/// What is done to a text before it is cut.
+struct Normalizer {
+  std::uint64_t map_bytes = 0;
+  std::uint64_t removes_spaces = 1;
+  std::uint64_t marks_spaces = 1;
+};
+
+void read_normalizer(std::span<const std::byte> message, Normalizer& normalizer, TokenizerDraft& draft) {
+  for_each_field(message, draft.source(), [&](const WireField& field) {
+    if (field.number == 2) normalizer.map_bytes = field.bytes.size();
+    if (field.number == 3) draft.add_space_prefix = field.value != 0;
+    if (field.number == 4) normalizer.removes_spaces = field.value;
+    if (field.number == 5) normalizer.marks_spaces = field.value;
+  });
+}
+
+void check_normalizer(const Normalizer& normalizer, const TokenizerDraft& draft) {
+  require(draft, "bytes of normalizer_spec.precompiled_charsmap", 0, normalizer.map_bytes);
+  require(draft, "normalizer_spec.remove_extra_whitespaces", 0, normalizer.removes_spaces);
+  require(draft, "normalizer_spec.escape_whitespaces", 1, normalizer.marks_spaces);
 }
 
 }  // namespace
@@ -118,22 +150,21 @@ TokenizerDraft read_sentencepiece_model(std::span<const std::byte> file, const s
   draft.unknown = 0;
   draft.bos = 1;
   bool has_trainer = false;
+  Normalizer normalizer;
   for_each_field(file, source, [&](const WireField& field) {
     if (field.number == 1) read_piece(field.bytes, draft);
     if (field.number == 2) {
       has_trainer = true;
       read_trainer(field.bytes, draft);
     }
-    if (field.number != 3) return;
-    for_each_field(field.bytes, source, [&](const WireField& option) {
-      if (option.number == 3) draft.add_space_prefix = option.value != 0;
-    });
+    if (field.number == 3) read_normalizer(field.bytes, normalizer, draft);
   });
   if (draft.size() == 0 || !has_trainer) {
     fail(ErrorKind::kBadFile,
          "{}: not a SentencePiece model: expected tokens and how they were trained, found {} tokens", source,
          draft.size());
   }
+  check_normalizer(normalizer, draft);
   return draft;
 }
 

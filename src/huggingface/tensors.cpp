@@ -10,6 +10,7 @@
 
 #include "src/base/half.h"
 #include "src/base/printable.h"
+#include "src/base/text_hash.h"
 #include "src/format/byte_reader.h"
 #include "src/weights/codecs.h"
 
@@ -130,6 +131,7 @@ class TensorTranslator {
 
   void add(const StoredTensor& stored) {
     if (is_ignored(stored)) return;
+    check_bias(stored);
     format::TensorInfo tensor;
     tensor.name = model_.arena.keep(gguf_name(stored.name, config_.gemma));
     tensor.data = stored.data;
@@ -161,6 +163,16 @@ class TensorTranslator {
   [[noreturn]] void refuse(const StoredTensor& stored, ErrorKind kind, fmt::format_string<Args...> format,
                            Args&&... args) const {
     fail(kind, "{}: tensor {}: {}", source_, printable(stored.name), fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  /// A bias that config.json does not announce is none of the model's; one of rows that are reordered is never
+  /// announced.
+  void check_bias(const StoredTensor& stored) const {
+    if (!stored.name.ends_with("_proj.bias")) return;
+    const bool of_attention = stored.name.find(".self_attn.") != std::string_view::npos;
+    if (of_attention ? config_.attention_bias : config_.mlp_bias) return;
+    refuse(stored, ErrorKind::kUnsupported, "expected none, or {} in config.json, found it",
+           of_attention ? "attention_bias" : "mlp_bias");
   }
 
   /// Shapes are the other way round in GGUF.
@@ -221,9 +233,8 @@ class TensorTranslator {
       source.scale = read_scale(stored);
       tensor.stored_as = "packed U8";
     } else if (float_type(stored.dtype) && form_ != TernaryForm::kPacked) {
-      tensor.stored_as = stored.dtype == Dtype::kF32   ? "ternary F32"
-                         : stored.dtype == Dtype::kF16 ? "ternary F16"
-                                                       : "ternary BF16";
+      const std::string_view what = form_ == TernaryForm::kMasters ? "masters" : "ternary";
+      tensor.stored_as = model_.arena.keep(fmt::format("{} {}", what, to_string(stored.dtype)));
       if (form_ == TernaryForm::kExact) source.group = find_group(tensor, stored.dtype);
     } else {
       refuse(stored, ErrorKind::kUnsupported, "expected dtype {}, as config.json says, found {}",
@@ -265,7 +276,7 @@ class TensorTranslator {
   TernaryForm form_;
   format::Gguf& model_;
   const std::string& source_;
-  std::unordered_map<std::string_view, const StoredTensor*> by_name_;
+  std::unordered_map<std::string_view, const StoredTensor*, TextHash> by_name_;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "src/huggingface/tokenizer_draft.h"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -10,6 +11,8 @@ namespace tern::huggingface {
 namespace {
 
 constexpr std::uint64_t kMaxTokens = std::uint64_t{1} << 22;
+// Each becomes a token with a text of its own: a few bytes of a file must not ask for millions of them.
+constexpr std::ptrdiff_t kMaxUnusedIds = 1 << 16;
 
 /// A copy of numbers, as the value of a key.
 template <typename T>
@@ -48,7 +51,16 @@ std::optional<std::uint64_t> TokenizerDraft::find(std::string_view text) const {
   return found == ids_.end() ? std::nullopt : std::optional(found->second);
 }
 
+void TokenizerDraft::check_unused_ids() const {
+  const std::ptrdiff_t n_unused = std::ranges::count(texts_, false, &std::optional<std::string_view>::has_value);
+  if (n_unused > kMaxUnusedIds) {
+    fail(ErrorKind::kBadFile, "{}: expected at most {} ids without a token, found {} below {}", source_, kMaxUnusedIds,
+         n_unused, texts_.size());
+  }
+}
+
 void TokenizerDraft::write(format::Gguf& model) const {
+  check_unused_ids();
   format::Metadata& metadata = model.metadata;
   format::StringArray texts;
   std::vector<std::int32_t> kinds;
@@ -65,6 +77,7 @@ void TokenizerDraft::write(format::Gguf& model) const {
     metadata.add("tokenizer.ggml.merges", format::StringArray(merges));
   }
   if (!pre_rule.empty()) metadata.add("tokenizer.ggml.pre", pre_rule);
+  if (!space_prefix.empty()) metadata.add("tern.tokenizer.space_prefix", space_prefix);
   const auto add_if = [&](std::string_view key, const auto& value) {
     if (value) metadata.add(key, *value);
   };

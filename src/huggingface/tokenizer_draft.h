@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "src/base/text_hash.h"
 #include "src/format/gguf.h"
 
 namespace tern::huggingface {
@@ -30,6 +31,7 @@ class TokenizerDraft {
   std::string_view pre_rule = {};  // gpt2; a rule's name, or what the file says where there is no rule for it
   std::optional<bool> ignore_merges = {};
   std::optional<bool> add_space_prefix = {};
+  std::string_view space_prefix = {};         // llama; tern.tokenizer.space_prefix
   std::vector<std::string_view> merges = {};  // gpt2
   std::optional<bool> add_bos = {};
   std::optional<bool> add_eos = {};
@@ -53,14 +55,17 @@ class TokenizerDraft {
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
 
   /// Adds all of it to `model` as tokenizer.ggml.* keys. An id that no token has becomes one that is never used.
+  /// Errors    Error(kBadFile): more such ids than any published tokenizer has
   void write(format::Gguf& model) const;
 
  private:
+  void check_unused_ids() const;
+
   std::string source_;
   std::vector<std::optional<std::string_view>> texts_;  // by id
   std::vector<TokenKind> kinds_;
   std::vector<float> scores_;
-  std::unordered_map<std::string_view, std::uint64_t> ids_;
+  std::unordered_map<std::string_view, std::uint64_t, TextHash> ids_;
 };
 
 }  // namespace tern::huggingface

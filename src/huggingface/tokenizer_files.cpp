@@ -16,15 +16,17 @@ std::optional<std::string_view> token_text(const Field& field) {
   return field.is(Json::Kind::kObject) ? field["content"].text() : field.text();
 }
 
-/// One id, or a list of them.
-std::vector<std::uint64_t> ids_of(const Field& field) {
+/// One id below `n_tokens`, or a list of them.
+std::vector<std::uint64_t> ids_of(const Field& field, std::size_t n_tokens) {
+  constexpr std::size_t kMaxIds = 1024;
   if (!field.is(Json::Kind::kArray)) {
-    const auto id = field.natural(kMaxId);
+    const auto id = field.natural(n_tokens - 1);
     return id ? std::vector{*id} : std::vector<std::uint64_t>{};
   }
+  if (field.elements().size() > kMaxIds) field.refuse(ErrorKind::kBadFile, fmt::format("at most {} ids", kMaxIds));
   std::vector<std::uint64_t> ids;
   for (std::size_t i = 0; i < field.elements().size(); ++i) {
-    const auto id = field.at(i).natural(kMaxId);
+    const auto id = field.at(i).natural(n_tokens - 1);
     ids.push_back(*id);
   }
   return ids;
@@ -50,6 +52,7 @@ void put_added_tokens(const DirectoryReader& directory, const Field& config, Tok
     if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || !text) {
       decoder.at(i).refuse(ErrorKind::kBadFile, "an id and a token");
     }
+    if (decoder.at(i).is(Json::Kind::kObject)) check_added_token(decoder.at(i), *text);
     const bool is_new = id >= draft.size();
     draft.put(id, *text);
     const bool is_special = decoder.at(i)["special"].flag().value_or(false);
@@ -65,6 +68,9 @@ TokenizerDraft read_draft(const DirectoryReader& directory, const Field& tokeniz
   TokenizerDraft draft = read_sentencepiece_model(directory.files.add(source).bytes(), source);
   draft.add_bos = tokenizer_config["add_bos_token"].flag().value_or(true);
   draft.add_eos = tokenizer_config["add_eos_token"].flag().value_or(false);
+  const bool is_llama = tokenizer_config["tokenizer_class"].text().value_or("").starts_with("Llama");
+  // What Hugging Face makes of the file for these.
+  if (is_llama && tokenizer_config["legacy"].flag() == false) draft.space_prefix = "first_if_none";
   put_added_tokens(directory, tokenizer_config, draft);
   return draft;
 }
@@ -126,9 +132,11 @@ void translate_tokenizer(const DirectoryReader& directory, const Field& config, 
   if (directory.has("tokenizer.json") || directory.has("tokenizer.model")) {
     TokenizerDraft draft = read_draft(directory, tokenizer_config);
     apply_roles(tokenizer_config, draft);
-    if (const auto ids = ids_of(config["bos_token_id"]); !draft.bos && !ids.empty()) draft.bos = ids[0];
+    if (!draft.bos) {
+      if (const auto ids = ids_of(config["bos_token_id"], draft.size()); !ids.empty()) draft.bos = ids[0];
+    }
     for (const Field& field : {generation["eos_token_id"], config["eos_token_id"]}) {
-      const auto ids = ids_of(field);
+      const auto ids = ids_of(field, draft.size());
       draft.ends.insert(draft.ends.end(), ids.begin(), ids.end());
     }
     remove_doubled(draft.ends);

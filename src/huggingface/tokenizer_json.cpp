@@ -12,6 +12,7 @@ namespace tern::huggingface {
 namespace {
 
 constexpr std::uint64_t kMaxId = std::uint64_t{1} << 31;
+constexpr std::size_t kMaxMergedBytes = 512;             // of a token that merging makes; published ones have a tenth
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, how SentencePiece spells a space
 
 // --- steps ----------------------------------------------------------------------------------------------------
@@ -88,6 +89,18 @@ void read_byte_level_steps(const Field& json, const std::vector<Field>& pre_step
   draft.ignore_merges = json["model"]["ignore_merges"].flag().value_or(false);
 }
 
+/// Metaspace marks spaces, and puts one before a part of the text that has none, or before the first part only.
+void read_metaspace(const Field& step, TokenizerDraft& draft) {
+  const std::string_view scheme = step["prepend_scheme"].text().value_or("always");
+  if (scheme != "always" && scheme != "first" && scheme != "never") {
+    step["prepend_scheme"].refuse(ErrorKind::kUnsupported, "one of always, first, never");
+  }
+  if (scheme == "never" || step["add_prefix_space"].flag() == false) return;
+  if (*draft.add_space_prefix) return;  // it is there before
+  draft.add_space_prefix = true;
+  draft.space_prefix = scheme == "first" ? "first_if_none" : "if_none";
+}
+
 /// Spaces become U+2581, and one may be put before the text: by a normalizer, or by the pre-tokenizer Metaspace.
 void read_sentencepiece_steps(const Field& json, const std::vector<Field>& pre_steps, TokenizerDraft& draft) {
   bool marks_spaces = false;
@@ -110,8 +123,7 @@ void read_sentencepiece_steps(const Field& json, const std::vector<Field>& pre_s
     if (splits_spaces && marks_spaces) continue;  // finds none: they have become marks
     if (!is_metaspace) step["type"].refuse(ErrorKind::kUnsupported, "ByteLevel or Metaspace");
     marks_spaces = true;
-    const bool never = step["prepend_scheme"].text() == "never" || step["add_prefix_space"].flag() == false;
-    draft.add_space_prefix = *draft.add_space_prefix || !never;
+    read_metaspace(step, draft);
   }
   if (!marks_spaces) json["pre_tokenizer"].refuse(ErrorKind::kUnsupported, "ByteLevel, or spaces spelled U+2581");
 }
@@ -135,6 +147,18 @@ void read_vocabulary(const Field& model, TokenizerDraft& draft) {
   }
 }
 
+/// Metaspace may cut a text before every mark. That changes nothing where tokens have a mark at their begin only.
+void check_splits(const std::vector<Field>& pre_steps, const TokenizerDraft& draft) {
+  for (const Field& step : pre_steps) {
+    if (type_of(step) != "Metaspace" || !step["split"].flag().value_or(true)) continue;
+    for (std::uint64_t id = 0; id < draft.size(); ++id) {
+      const std::string_view text = draft.text(id);
+      if (draft.token_kind(id) != TokenKind::kNormal || text.find(kSpaceMark, 1) == std::string_view::npos) continue;
+      step["split"].refuse(ErrorKind::kUnsupported, fmt::format("false, for token '{}'", printable(text)));
+    }
+  }
+}
+
 void read_added_tokens(const Field& json, TokenizerDraft& draft) {
   const Field added = json["added_tokens"];
   for (std::size_t i = 0; i < added.elements().size(); ++i) {
@@ -142,6 +166,7 @@ void read_added_tokens(const Field& json, TokenizerDraft& draft) {
     const auto text = token["content"].text();
     const auto id = token["id"].natural(kMaxId);
     if (!text || !id) token.refuse(ErrorKind::kBadFile, "an object with content and id");
+    check_added_token(token, *text);
     draft.put(*id, *text);
     const bool is_special = token["special"].flag().value_or(false);
     draft.set_kind(*id, is_special ? TokenKind::kControl : TokenKind::kUserDefined);
@@ -185,7 +210,7 @@ void read_byte_level_merges(const Field& merges, Arena& arena, TokenizerDraft& d
   }
 }
 
-/// How many ways there are to cut a token into two others that merging can make.
+/// How many ways there are to cut a token into two others that merging can make. Takes the square of its length.
 std::size_t count_cuts(std::string_view text, const TokenizerDraft& draft) {
   const auto is_normal = [&](std::string_view part) {
     const auto id = draft.find(part);
@@ -218,6 +243,10 @@ void scores_from_merges(const Field& merges, TokenizerDraft& draft) {
   }
   for (std::uint64_t id = 0; id < draft.size(); ++id) {
     if (draft.token_kind(id) != TokenKind::kNormal) continue;
+    if (const std::size_t size = draft.text(id).size(); size > kMaxMergedBytes) {
+      fail(ErrorKind::kUnsupported, "{}: key model.vocab: token {}: expected at most {} bytes, found {}",
+           draft.source(), id, kMaxMergedBytes, size);
+    }
     if (const std::size_t cuts = count_cuts(draft.text(id), draft); cuts != n_merges[id]) {
       fail(ErrorKind::kUnsupported,
            "{}: key model.merges: expected those of a SentencePiece vocabulary, {} ways to make '{}', found {}",
@@ -275,6 +304,13 @@ void read_post_processor(const Field& json, TokenizerDraft& draft) {
 
 }  // namespace
 
+void check_added_token(const Field& token, std::string_view text) {
+  for (const char* key : {"lstrip", "rstrip", "single_word"}) {
+    if (!token[key].flag().value_or(false)) continue;
+    token[key].refuse(ErrorKind::kUnsupported, fmt::format("false, for token '{}'", printable(text)));
+  }
+}
+
 TokenizerDraft read_tokenizer_json(const Field& json, Arena& arena) {
   TokenizerDraft draft(json.source());
   const Field model = json["model"];
@@ -292,6 +328,7 @@ TokenizerDraft read_tokenizer_json(const Field& json, Arena& arena) {
   if (byte_level) {
     read_byte_level_merges(model["merges"], arena, draft);
   } else {
+    check_splits(pre_steps, draft);
     scores_from_merges(model["merges"], draft);
   }
   read_post_processor(json, draft);

@@ -11,4 +11,9 @@ namespace tern::huggingface {
 ///           Error(kBadFile): contradictory
 [[nodiscard]] TokenizerDraft read_tokenizer_json(const Field& json, Arena& arena);
 
+/// Refuses an added token that takes spaces around it along, or that is none within a word.
+///
+/// Errors    Error(kUnsupported)
+void check_added_token(const Field& token, std::string_view text);
+
 }  // namespace tern::huggingface

@@ -1,6 +1,7 @@
 #include "src/nn/kv_cache.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -155,6 +156,17 @@ void KvCache::for_each_run(std::size_t n_positions, const std::function<void(std
       use_rows(page.value_scales.span(), first, 1);
     }
   }
+}
+
+bool KvCache::codes_in_range(std::size_t n_positions) const {
+  if (type_ != KvType::kInt8) return true;
+  const auto is_code = [](std::uint8_t byte) { return static_cast<std::int8_t>(byte) >= -kernels::kAttentionMaxCode; };
+  const auto is_scale = [](float scale) { return scale >= 0.0f && std::isfinite(scale); };
+  return std::ranges::all_of(std::span(pages_).first(pages_for(n_positions)), [&](const std::shared_ptr<Page>& page) {
+    return std::ranges::all_of(page->keys.span(), is_code) && std::ranges::all_of(page->values.span(), is_code) &&
+           std::ranges::all_of(page->key_scales.span(), is_scale) &&
+           std::ranges::all_of(page->value_scales.span(), is_scale);
+  });
 }
 
 std::uint64_t KvCache::bytes_read(std::size_t n_positions) const noexcept {

@@ -56,6 +56,10 @@ class KvCache {
   /// or to fill it from one. Requires n_positions reserved.
   void for_each_run(std::size_t n_positions, const std::function<void(std::span<std::uint8_t> bytes)>& use);
 
+  /// False when some codes of kInt8 or their scales are none that store() makes: the kernels rely on their ranges.
+  /// Requires n_positions reserved.
+  [[nodiscard]] bool codes_in_range(std::size_t n_positions) const;
+
   [[nodiscard]] const KvShape& shape() const noexcept { return shape_; }
   [[nodiscard]] KvType type() const noexcept { return type_; }
   /// `position` is a multiple of 16 for keys(), of 2 for values().

@@ -43,7 +43,7 @@ Operand prepare(const Compute& compute, const TernaryRoutine& routine, MatrixVie
   double* steps = compute.work.steps.take(n_col_blocks * x.rows);
   const std::int8_t* quantized = quantize(compute, x, block_cols, steps);
 
-  const std::size_t bytes = round_up(routine.operand_bytes(x.rows, block_cols), AlignedBuffer<int>::kAlignment);
+  const std::size_t bytes = round_up(routine.operand_bytes(x.rows, block_cols), kCacheLine);
   std::uint8_t* prepared = compute.work.operand.take(n_col_blocks * bytes);
   const auto prepare_part = [&](std::size_t part, std::size_t n_parts) {
     for (std::size_t b = 0; b < n_col_blocks; ++b) {
@@ -207,8 +207,7 @@ class Pieces {
 /// All rows of a group of ternary layers that share an input, in pieces that the threads share.
 void multiply_group(const Compute& compute, const Operand& operand, std::span<const Projection> group) {
   const Pieces pieces(group, operand, compute.pool.size());
-  const std::size_t scratch_bytes =
-      round_up(operand.routine->scratch_bytes(operand.block_cols), AlignedBuffer<int>::kAlignment);
+  const std::size_t scratch_bytes = round_up(operand.routine->scratch_bytes(operand.block_cols), kCacheLine);
   std::uint8_t* scratch = compute.work.per_thread.take(compute.pool.size() * scratch_bytes);
   compute.pool.parallel_for(pieces.size(), 1, [&](std::size_t begin, std::size_t end, unsigned thread) {
     for (std::size_t i = begin; i < end; ++i) {

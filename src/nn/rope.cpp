@@ -5,6 +5,8 @@
 #include <numbers>
 #include <utility>
 
+#include "src/base/portable_math.h"
+
 namespace tern::nn {
 namespace {
 
@@ -30,8 +32,8 @@ struct YarnRamp {
   /// The (fractional) pair that turns `rotations` times over the original context.
   static double pair_with(double rotations, const RopeParameters& p) {
     const double context = static_cast<double>(p.original_context);
-    return static_cast<double>(p.n_dims) * std::log(context / (rotations * 2.0 * std::numbers::pi)) /
-           (2.0 * std::log(p.theta));
+    return static_cast<double>(p.n_dims) * portable::log(context / (rotations * 2.0 * std::numbers::pi)) /
+           (2.0 * portable::log(p.theta));
   }
 };
 
@@ -43,7 +45,7 @@ RopeTable::RopeTable(RopeParameters parameters) : parameters_(std::move(paramete
   frequencies_.resize(n_pairs);
   for (std::size_t i = 0; i < n_pairs; ++i) {
     const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(p.n_dims);
-    frequencies_[i] = std::pow(p.theta, exponent);
+    frequencies_[i] = portable::pow(p.theta, exponent);
     if (!p.frequency_factors.empty()) frequencies_[i] /= static_cast<double>(p.frequency_factors[i]);
   }
   magnitude_ = p.attention_factor;
@@ -55,7 +57,7 @@ RopeTable::RopeTable(RopeParameters parameters) : parameters_(std::move(paramete
       const double plain = ramp.plain_share(i);
       frequencies_[i] = frequencies_[i] / p.factor * (1.0 - plain) + frequencies_[i] * plain;
     }
-    magnitude_ *= 1.0 + 0.1 * std::log(p.factor);
+    magnitude_ *= 1.0 + 0.1 * portable::log(p.factor);
   }
 }
 
@@ -66,8 +68,9 @@ void RopeTable::reserve(std::size_t n_positions) {
   for (std::size_t position = n_positions_; position < n_positions; ++position) {
     for (std::size_t i = 0; i < n_pairs(); ++i) {
       const double angle = static_cast<double>(position) * frequencies_[i];
-      cos_[position * n_pairs() + i] = static_cast<float>(std::cos(angle) * magnitude_);
-      sin_[position * n_pairs() + i] = static_cast<float>(std::sin(angle) * magnitude_);
+      const auto [sin, cos] = portable::sin_cos(angle);
+      cos_[position * n_pairs() + i] = static_cast<float>(cos * magnitude_);
+      sin_[position * n_pairs() + i] = static_cast<float>(sin * magnitude_);
     }
   }
   n_positions_ = n_positions;

@@ -28,8 +28,8 @@ struct RopeParameters {
   std::vector<float> frequency_factors = {};  // (n_dims / 2) divisors, tensor rope_freqs (llama3 scaling); or empty
 };
 
-/// Rotations of all positions up to the last one used; computed as they are first needed, in double precision by the C
-/// library and rounded once. (Libraries that differ in the last bit of a double differ here once in some 10^5 values.)
+/// Rotations of all positions up to the last one used; computed as they are first needed, in double precision, and
+/// rounded once: the same on every machine.
 class RopeTable {
  public:
   explicit RopeTable(RopeParameters parameters);

@@ -13,6 +13,7 @@
 #include "kernels/kernels.h"
 #include "src/base/huge_buffer.h"
 #include "src/base/mapped_files.h"
+#include "src/base/text_hash.h"
 #include "src/base/thread_pool.h"
 #include "src/format/gguf.h"
 #include "src/nn/linear.h"
@@ -120,9 +121,9 @@ class WeightStore {
   std::deque<std::vector<float>> vectors_;  // addresses stay
   std::vector<Pending> pending_;
   bool checks_embeddings_ = true;
-  std::unordered_set<std::string_view> used_;  // names of tensors that were asked for
-  HugeBuffer arena_;                           // all packed weights, in the order in which they were asked for
-  HugeBuffer head_memory_;                     // the int8 head, if there is one
+  std::unordered_set<std::string_view, TextHash> used_;  // names of tensors that were asked for
+  HugeBuffer arena_;        // all packed weights, in the order in which they were asked for
+  HugeBuffer head_memory_;  // the int8 head, if there is one
 };
 
 }  // namespace tern::nn

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "src/sampling/exp.h"
+#include "src/base/portable_math.h"
 #include "tern/tokenizer.h"
 
 namespace tern::sampling {
@@ -85,7 +85,7 @@ class Candidates {
 /// Probability of a candidate relative to the best one, in [0, 1].
 [[nodiscard]] inline double relative_probability(float logit, float best) noexcept {
   // Equal infinities must not meet in a subtraction.
-  return logit == best ? 1.0 : exp_of_negative(static_cast<double>(logit) - static_cast<double>(best));
+  return logit == best ? 1.0 : portable::exp(static_cast<double>(logit) - static_cast<double>(best));
 }
 
 }  // namespace tern::sampling

@@ -106,7 +106,7 @@ ByteBpe::ByteBpe(TokenizerParts parts, MergeTable table, const PreRule& rule, st
       rule_name_(rule_name),
       ignore_merges_(rule.ignore_merges) {}
 
-void ByteBpe::encode_part(std::string_view text, std::vector<Token>& tokens) const {
+void ByteBpe::encode_part(std::string_view text, bool /*is_first*/, std::vector<Token>& tokens) const {
   Merger merger;
   for (const std::string_view word : pretokenizer_.split(text)) encode_word(word, merger, tokens);
 }

@@ -36,7 +36,7 @@ class ByteBpe final : public TokenizerImpl {
   /// `rule_name` is the name of `rule` by which the file or the user asked for it.
   ByteBpe(TokenizerParts parts, MergeTable table, const PreRule& rule, std::string_view rule_name);
 
-  void encode_part(std::string_view text, std::vector<Token>& tokens) const override;
+  void encode_part(std::string_view text, bool is_first, std::vector<Token>& tokens) const override;
   [[nodiscard]] std::string_view kind() const noexcept override { return "byte-level BPE"; }
   [[nodiscard]] std::string_view pre_rule() const noexcept override { return rule_name_; }
   [[nodiscard]] bool adds_space_prefix() const noexcept override { return false; }

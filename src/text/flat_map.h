@@ -6,18 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "src/base/text_hash.h"
+
 namespace tern::text {
-
-/// Spreads the bits of a key over the whole word, the upper half best.
-[[nodiscard]] constexpr std::uint64_t mix_bits(std::uint64_t x) noexcept {
-  x *= 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio: Fibonacci hashing, Knuth, TAOCP volume 3, 6.4
-  x ^= x >> 32;
-  return x * 0xD6E8FEB86659FD93u;  // any odd number with evenly spread bits
-}
-
-/// A number that differs from process to process. Mixed into every hash, it keeps a hostile file from choosing texts
-/// that all land in one slot. No result depends on it.
-[[nodiscard]] std::uint64_t hash_seed() noexcept;
 
 /// Slots of a table for n entries: a power of two of which they fill at most 3/4.
 [[nodiscard]] constexpr std::size_t table_size(std::size_t n) noexcept { return std::bit_ceil(n + n / 3 + 2); }

@@ -97,10 +97,10 @@ std::vector<std::uint32_t> read_priorities(const TokenTable& table) {
   return priorities;
 }
 
-SentencePiece::SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> priorities, bool add_space_prefix)
+SentencePiece::SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> priorities, SpacePrefix space_prefix)
     : TokenizerImpl(std::move(parts)),
       priorities_(std::move(priorities)),
-      add_space_prefix_(add_space_prefix),
+      space_prefix_(space_prefix),
       words_are_independent_(are_words_independent(vocabulary())) {
   byte_tokens_.fill(kNoSymbol);
   for (SymbolId token = 0; token < vocabulary().n_tokens(); ++token) {
@@ -110,8 +110,16 @@ SentencePiece::SentencePiece(TokenizerParts parts, std::vector<std::uint32_t> pr
   }
 }
 
-void SentencePiece::encode_part(std::string_view text, std::vector<Token>& tokens) const {
-  std::string unmarked = add_space_prefix_ ? " " : "";
+bool SentencePiece::puts_space_before(std::string_view text, bool is_first) const noexcept {
+  if (space_prefix_ == SpacePrefix::kNever || space_prefix_ == SpacePrefix::kEveryPart) {
+    return space_prefix_ == SpacePrefix::kEveryPart;
+  }
+  const bool has_space = text.starts_with(' ') || text.starts_with(kSpaceMark);
+  return !has_space && (is_first || space_prefix_ == SpacePrefix::kEveryPartIfNone);
+}
+
+void SentencePiece::encode_part(std::string_view text, bool is_first, std::vector<Token>& tokens) const {
+  std::string unmarked = puts_space_before(text, is_first) ? " " : "";
   append_unmarked(text, unmarked);
   Merger merger;
   for (std::string_view rest = unmarked; !rest.empty();) {

@@ -1,6 +1,7 @@
 #include "src/text/special_matcher.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tern::text {
 
@@ -26,42 +27,63 @@ void SpecialMatcher::add(std::string_view text, SymbolId token, TokenType type) 
   if (here == kNoSymbol) here = token;  // the first of two equal texts stays
 }
 
-std::vector<SpecialMatcher::Match> SpecialMatcher::find_all(std::string_view text, bool parse_special,
-                                                            std::span<const TextRange> untrusted) const {
-  std::vector<Match> matches;
+SpecialMatcher::Match SpecialMatcher::longest_at(std::string_view text, const Candidate& at,
+                                                 const std::vector<bool>& taken) const {
+  Match longest{at.begin, 0, kNoSymbol};
+  std::uint64_t node = 0;
+  for (std::size_t i = at.begin; i < text.size() && (taken.empty() || !taken[i]); ++i) {
+    const std::uint32_t* child = children_.find(node << 8 | static_cast<unsigned char>(text[i]));
+    if (child == nullptr) break;
+    node = *child;
+    const Node& ends = nodes_[node];
+    const SymbolId token = i < at.trusted_end && ends.control != kNoSymbol ? ends.control : ends.user_defined;
+    if (token != kNoSymbol) longest = {at.begin, i + 1 - at.begin, token};
+  }
+  return longest;
+}
+
+std::vector<std::vector<SpecialMatcher::Candidate>> SpecialMatcher::find_candidates(
+    std::string_view text, bool parse_special, std::span<const TextRange> untrusted) const {
+  std::vector<std::vector<Candidate>> by_size;
   for (std::size_t begin = 0; begin < text.size(); ++begin) {
     while (!untrusted.empty() && untrusted[0].end <= begin) untrusted = untrusted.subspan(1);
-    // Control tokens have to end before the next range that is not trusted.
-    const std::size_t trusted_end = !parse_special ? begin : untrusted.empty() ? text.size() : untrusted[0].begin;
     if (!can_begin_[static_cast<unsigned char>(text[begin])]) continue;
-    std::uint64_t node = 0;
-    for (std::size_t i = begin; i < text.size(); ++i) {
-      const std::uint32_t* child = children_.find(node << 8 | static_cast<unsigned char>(text[i]));
-      if (child == nullptr) break;
-      node = *child;
-      const Node& ends = nodes_[node];
-      const SymbolId token = i < trusted_end && ends.control != kNoSymbol ? ends.control : ends.user_defined;
-      if (token != kNoSymbol) matches.push_back({begin, i + 1 - begin, token});
+    const std::size_t trusted_end = !parse_special ? begin : untrusted.empty() ? text.size() : untrusted[0].begin;
+    const Candidate candidate{begin, trusted_end};
+    const std::size_t size = longest_at(text, candidate, {}).size;
+    if (size == 0) continue;
+    if (by_size.size() <= size) by_size.resize(size + 1);
+    by_size[size].push_back(candidate);
+  }
+  return by_size;
+}
+
+std::vector<SpecialMatcher::Match> SpecialMatcher::choose(
+    std::string_view text, std::vector<std::vector<Candidate>> candidates_by_size) const {
+  std::vector<Match> chosen;
+  std::vector<bool> taken(candidates_by_size.empty() ? 0 : text.size());
+  for (; !candidates_by_size.empty(); candidates_by_size.pop_back()) {
+    const std::size_t size = candidates_by_size.size() - 1;
+    std::vector<Candidate> candidates = std::move(candidates_by_size.back());
+    std::ranges::sort(candidates, {}, &Candidate::begin);
+    for (const Candidate& candidate : candidates) {
+      const Match match = longest_at(text, candidate, taken);
+      if (match.size == 0) continue;
+      if (match.size < size) {  // a token chosen before lies in the way of what began here: a shorter one may fit
+        candidates_by_size[match.size].push_back(candidate);
+        continue;
+      }
+      std::fill_n(taken.begin() + static_cast<std::ptrdiff_t>(match.begin), match.size, true);
+      chosen.push_back(match);
     }
   }
-  return matches;
+  std::ranges::sort(chosen, {}, &Match::begin);
+  return chosen;
 }
 
 std::vector<SpecialMatcher::Part> SpecialMatcher::partition(std::string_view text, bool parse_special,
                                                             std::span<const TextRange> untrusted) const {
-  std::vector<Match> matches = find_all(text, parse_special, untrusted);
-  std::vector<Match> chosen;
-  if (!matches.empty()) {
-    std::stable_sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) { return a.size > b.size; });
-    std::vector<bool> taken(text.size());
-    for (const Match& match : matches) {
-      // Those chosen before are at least as long, so one that overlaps covers the first or the last byte.
-      if (taken[match.begin] || taken[match.begin + match.size - 1]) continue;
-      std::fill_n(taken.begin() + static_cast<std::ptrdiff_t>(match.begin), match.size, true);
-      chosen.push_back(match);
-    }
-    std::sort(chosen.begin(), chosen.end(), [](const Match& a, const Match& b) { return a.begin < b.begin; });
-  }
+  const std::vector<Match> chosen = choose(text, find_candidates(text, parse_special, untrusted));
   std::vector<Part> parts;
   std::size_t end = 0;
   for (const Match& match : chosen) {

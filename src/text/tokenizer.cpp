@@ -28,22 +28,24 @@ std::vector<Token> Tokenizer::encode(std::string_view text, const EncodeOptions&
     fail(ErrorKind::kInvalidArgument, "encode: expected a text of at most {} bytes, found {}", kMaxTextBytes,
          text.size());
   }
-  const text::SpecialTokens& special = impl_->parts().special;
-  const auto parts = impl_->parts().matcher.partition(text, options.parse_special, options.untrusted);
-  std::vector<Token> tokens;
-  // A chat template that spells BOS out must not give it twice.
-  const bool begins_with_bos =
-      special.bos && !parts.empty() && parts[0].token == static_cast<text::SymbolId>(*special.bos);
-  if (options.add_special && adds_bos() && !begins_with_bos) tokens.push_back(*special.bos);
-  for (const auto& part : parts) {
-    if (part.token == text::kNoSymbol) {
-      impl_->encode_part(part.text, tokens);
-    } else {
-      tokens.push_back(static_cast<Token>(part.token));
+  return or_out_of_memory("the tokens of a text", [&] {
+    const text::SpecialTokens& special = impl_->parts().special;
+    const auto parts = impl_->parts().matcher.partition(text, options.parse_special, options.untrusted);
+    std::vector<Token> tokens;
+    // A chat template that spells BOS out must not give it twice.
+    const bool begins_with_bos =
+        special.bos && !parts.empty() && parts[0].token == static_cast<text::SymbolId>(*special.bos);
+    if (options.add_special && adds_bos() && !begins_with_bos) tokens.push_back(*special.bos);
+    for (const auto& part : parts) {
+      if (part.token == text::kNoSymbol) {
+        impl_->encode_part(part.text, part.text.data() == text.data(), tokens);
+      } else {
+        tokens.push_back(static_cast<Token>(part.token));
+      }
     }
-  }
-  if (options.add_special && special.add_eos && special.eos) tokens.push_back(*special.eos);
-  return tokens;
+    if (options.add_special && special.add_eos && special.eos) tokens.push_back(*special.eos);
+    return tokens;
+  });
 }
 
 std::string Tokenizer::decode(std::span<const Token> tokens, bool special) const {

@@ -49,11 +49,12 @@ ChosenRule choose_rule(const format::Metadata& metadata, std::string_view overri
   return choose_missing_rule(metadata, n_tokens);
 }
 
-const PreRule& require_rule(const format::Metadata& metadata, std::string_view name) {
+/// `if_unknown`: who is to blame, the file or the caller.
+const PreRule& require_rule(const format::Metadata& metadata, std::string_view name, ErrorKind if_unknown) {
   if (const PreRule* rule = find_pre_rule(name)) return *rule;
   std::string known;
   for (const std::string_view each : pre_rule_names()) known += fmt::format(" {}", each);
-  fail(ErrorKind::kUnsupported,
+  fail(if_unknown,
        "{}: pre-tokenizer rule: expected one of{}, found '{}'; a rule given by the caller overrides the file's "
        "tokenizer.ggml.pre",
        metadata.source(), known, printable(name));
@@ -89,7 +90,8 @@ std::unique_ptr<const TokenizerImpl> make_byte_bpe(const format::Metadata& metad
   TokenTable table = read_token_table(metadata);
   check_size(metadata, table);
   ChosenRule chosen = choose_rule(metadata, override_name, table.texts.size());
-  PreRule rule = require_rule(metadata, chosen.name);
+  PreRule rule = require_rule(metadata, chosen.name,
+                              override_name.empty() ? ErrorKind::kUnsupported : ErrorKind::kInvalidArgument);
   rule.ignore_merges = metadata.boolean("tokenizer.ggml.ignore_merges").value_or(rule.ignore_merges);
 
   TokenizerParts parts;
@@ -103,11 +105,26 @@ std::unique_ptr<const TokenizerImpl> make_byte_bpe(const format::Metadata& metad
   return std::make_unique<ByteBpe>(std::move(parts), std::move(merges), rule, chosen.name);
 }
 
+/// GGUF tells whether a space is put before every part of a text; a key of our own, for tokenizers that did not come in
+/// GGUF, tells of other ways.
+SpacePrefix read_space_prefix(const format::Metadata& metadata) {
+  constexpr std::string_view kKey = "tern.tokenizer.space_prefix";
+  const bool adds = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
+  if (!adds) return SpacePrefix::kNever;
+  const auto way = metadata.string(kKey);
+  if (!way) return SpacePrefix::kEveryPart;
+  if (*way == "if_none") return SpacePrefix::kEveryPartIfNone;
+  if (*way == "first_if_none") return SpacePrefix::kFirstPartIfNone;
+  fail(ErrorKind::kUnsupported, "{}: {}: expected if_none or first_if_none, found '{}'", metadata.source(), kKey,
+       printable(*way));
+}
+
 std::unique_ptr<const TokenizerImpl> make_sentencepiece(const format::Metadata& metadata,
                                                         std::string_view override_name) {
   if (!override_name.empty()) {
-    fail(ErrorKind::kUnsupported, "{}: a SentencePiece tokenizer has no pre-tokenizer rule, found the override '{}'",
-         metadata.source(), printable(override_name));
+    fail(ErrorKind::kInvalidArgument,
+         "{}: a SentencePiece tokenizer has no pre-tokenizer rule, found the override '{}'", metadata.source(),
+         printable(override_name));
   }
   TokenTable table = read_token_table(metadata);
   check_size(metadata, table);
@@ -119,8 +136,7 @@ std::unique_ptr<const TokenizerImpl> make_sentencepiece(const format::Metadata& 
   parts.special = read_special_tokens(metadata, table, {1, 2, 0, true, false, {}});
   parts.vocabulary = read_sentencepiece_vocabulary(metadata, table);
   parts.matcher = make_matcher(metadata, parts.vocabulary);
-  const bool add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(true);
-  return std::make_unique<SentencePiece>(std::move(parts), read_priorities(table), add_space_prefix);
+  return std::make_unique<SentencePiece>(std::move(parts), read_priorities(table), read_space_prefix(metadata));
 }
 
 }  // namespace
@@ -128,7 +144,10 @@ std::unique_ptr<const TokenizerImpl> make_sentencepiece(const format::Metadata& 
 Tokenizer make_tokenizer(const format::Metadata& metadata, std::string_view pre_rule_override) {
   const auto model = metadata.string("tokenizer.ggml.model");
   if (!model) {
-    fail(ErrorKind::kBadFile, "{}: tokenizer.ggml.model: expected a kind of tokenizer, found none", metadata.source());
+    fail(ErrorKind::kBadFile,
+         "{}: expected a tokenizer (key tokenizer.ggml.model of a GGUF file, tokenizer.json or tokenizer.model in a "
+         "directory), found none",
+         metadata.source());
   }
   if (*model == "gpt2") return Tokenizer(make_byte_bpe(metadata, pre_rule_override));
   if (*model == "llama") return Tokenizer(make_sentencepiece(metadata, pre_rule_override));

@@ -28,8 +28,9 @@ class TokenizerImpl {
   TokenizerImpl(const TokenizerImpl&) = delete;
   TokenizerImpl& operator=(const TokenizerImpl&) = delete;
 
-  /// Appends the tokens of `text`, which is not empty and begins the whole text or follows a special token.
-  virtual void encode_part(std::string_view text, std::vector<Token>& tokens) const = 0;
+  /// Appends the tokens of `text`, which is not empty and begins the whole text, as `is_first` says, or follows a
+  /// special token.
+  virtual void encode_part(std::string_view text, bool is_first, std::vector<Token>& tokens) const = 0;
 
   [[nodiscard]] virtual std::string_view kind() const noexcept = 0;
   [[nodiscard]] virtual std::string_view pre_rule() const noexcept = 0;

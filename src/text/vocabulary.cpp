@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "src/text/flat_map.h"
@@ -11,33 +10,7 @@ namespace tern::text {
 namespace {
 
 constexpr std::size_t kTypicalTokenBytes = 8;
-constexpr std::size_t kInjectiveBytes = 8;
 constexpr std::size_t kPrefetchDistance = 32;  // texts; covers the latency of memory
-
-template <typename Word>
-std::uint64_t load(const char* bytes) noexcept {
-  Word word;
-  std::memcpy(&word, bytes, sizeof(word));
-  return word;
-}
-
-/// Up to 8 bytes as one number; texts of the same length give different numbers.
-std::uint64_t load_at_most_8(const char* bytes, std::size_t n) noexcept {
-  if (n == 8) return load<std::uint64_t>(bytes);
-  if (n >= 4) return load<std::uint32_t>(bytes) | load<std::uint32_t>(bytes + n - 4) << 32;
-  if (n == 0) return 0;
-  return load<std::uint8_t>(bytes) | load<std::uint8_t>(bytes + n / 2) << 8 | load<std::uint8_t>(bytes + n - 1) << 16;
-}
-
-/// Different texts of the same size, of at most 8 bytes, always differ in their hash: mix_bits can be undone.
-std::uint64_t hash_text(std::string_view text) noexcept {
-  std::uint64_t hash = hash_seed() ^ text.size();
-  while (text.size() > kInjectiveBytes) {
-    hash = mix_bits(hash ^ load<std::uint64_t>(text.data()));
-    text.remove_prefix(8);
-  }
-  return mix_bits(hash ^ load_at_most_8(text.data(), text.size()));
-}
 
 }  // namespace
 
@@ -110,7 +83,7 @@ std::size_t Vocabulary::slot_of(const HashedText& text) const noexcept {
   // Most texts are short and need no look at the arena, which is what makes loading a large merge list fast.
   const auto is_here = [&](const Slot& slot) {
     return slot.hash == text.hash && slot.size == text.bytes.size() &&
-           (slot.size <= kInjectiveBytes || bytes(slot.symbol) == text.bytes);
+           (slot.size <= kInjectiveHashBytes || bytes(slot.symbol) == text.bytes);
   };
   std::size_t i = (text.hash >> 32) & mask;
   while (slots_[i].symbol != kNoSymbol && !is_here(slots_[i])) i = (i + 1) & mask;

@@ -63,7 +63,7 @@ TEST_F(MappedFileTest, ReleasedBytesCanBeReadAgain) {
 
 TEST_F(MappedFileTest, RefusesWhatIsNoFile) {
   expect_error(ErrorKind::kIo, "nothing: can not open", [&] { MappedFile file(folder_ / "nothing"); });
-  expect_error(ErrorKind::kIo, "is a directory, expected a model file", [&] { MappedFile file(folder_); });
+  expect_error(ErrorKind::kIo, "is a directory, expected a file", [&] { MappedFile file(folder_); });
   expect_error(ErrorKind::kIo, "/dev/null: not a regular file", [] { MappedFile file("/dev/null"); });
   const auto empty = write("empty", "");
   expect_error(ErrorKind::kBadFile, "empty: file is empty", [&] { MappedFile file(empty); });

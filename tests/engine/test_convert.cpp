@@ -195,6 +195,19 @@ TEST_F(Convert, ReadsCodesInBlocksOf64) {
   Session session(Model::open(file.path(), {.i2s_layout = I2sLayout::k64, .head = HeadType::kFile}), {});
   EXPECT_EQ(found, test::all_logits(session, {1, 17, 250, 33, 99, 200, 201, 64}));
   EXPECT_NE(found, logits_of(file.path()));
+  with({.type = "keep", .i2s_layout = I2sLayout::k64, .overwrite = true}, file.path());
+  EXPECT_EQ(found, logits_of(output_)) << "to be read as I2_S is elsewhere";
+}
+
+TEST_F(Convert, RefusesAKernelReadyFile) {
+  const ModelFile file({.type = "I2_S"});
+  with({.type = "kernel-ready"}, file.path());
+  const std::filesystem::path again = output_.string() + ".again";
+  for (const char* type : {"keep", "tq2_0", "i2_s", "kernel-ready"}) {
+    expect_error(ErrorKind::kUnsupported, "is kernel-ready",
+                 [&] { static_cast<void>(convert(output_, again, {.type = type})); });
+  }
+  EXPECT_FALSE(std::filesystem::exists(again));
 }
 
 TEST_F(Convert, RefusesWhatDoesNotFit) {

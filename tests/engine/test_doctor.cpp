@@ -209,7 +209,7 @@ TEST(DoctorOfAModel, KnowsTheTemplateThatConvertersGetWrong) {
                        .chat_template = "{{ 'Human: ' + messages[0]['content'] + 'BITNETAssistant: ' }}"});
   const auto findings = examine_model(model.path());
   EXPECT_TRUE(std::ranges::any_of(findings, [](const Finding& finding) {
-    return finding.topic == "note" && finding.text.find("template of BitNet b1.58 2B4T") != std::string::npos;
+    return finding.topic == "model" && finding.text.find("template of BitNet b1.58 2B4T") != std::string::npos;
   }));
 }
 

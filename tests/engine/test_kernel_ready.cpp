@@ -141,7 +141,7 @@ TEST(KernelReady, IsNeitherMadeTwiceNorWhenStopped) {
   const std::filesystem::path out = source.path().string() + ".out";
   expect_error(ErrorKind::kUnsupported, "is kernel-ready already",
                [&] { std::ignore = write_kernel_ready(ready.path(), out); });
-  expect_error(ErrorKind::kUnsupported, "layout \"odd\"",
+  expect_error(ErrorKind::kInvalidArgument, "layout: expected one of ",
                [&] { std::ignore = write_kernel_ready(source.path(), out, {.layout = "odd"}); });
   EXPECT_FALSE(write_kernel_ready(source.path(), out, {.keep_going = [] { return false; }}));
   EXPECT_FALSE(std::filesystem::exists(out));

@@ -2,12 +2,15 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <numeric>
 
 #include "kernels/dispatch.h"
+#include "src/base/fnv1a.h"
 #include "tests/engine/model_file.h"
+#include "tests/support/expect_error.h"
 
 namespace tern {
 namespace {
@@ -91,6 +94,38 @@ TEST_P(SavedText, IsRefusedWhenItIsNotWhatWasSaved) {
   EXPECT_THROW(Session(model_, {.context = 400, .kv_type = other_type}).load(path_), Error);
   const auto other_model = ModelFile(test::TinyModelOptions{.architecture = "qwen3"}).open();
   EXPECT_THROW(Session(other_model, {.context = 400, .kv_type = GetParam()}).load(path_), Error);
+}
+
+/// The last bytes before a saved text's checksum replaced, and the checksum as it must be then.
+std::string with_end(std::string file, std::size_t n_before_end, std::string_view bytes) {
+  file.replace(file.size() - 8 - n_before_end, bytes.size(), bytes);
+  WordHash hash;
+  hash.add(std::as_bytes(std::span(file).first(file.size() - 8)));
+  const std::uint64_t value = hash.value();
+  std::memcpy(file.data() + file.size() - 8, &value, sizeof value);
+  return file;
+}
+
+TEST(SavedTextOf8Bits, IsRefusedWithCodesThatNoCacheHolds) {
+  const auto model = ModelFile(test::TinyModelOptions{.architecture = "llama"}).open();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("tern-codes-" + std::to_string(::getpid()))).string();
+  Session session(model, {.context = 400, .kv_type = KvType::kInt8, .threads = 1});
+  session.evaluate(some_tokens(300));
+  session.save(path);
+  const std::string good = read_all(path);
+  // At the end of a file: values of the last head, their keys' scales, and their own, of 48 positions each.
+  constexpr std::size_t kScales = 48 * sizeof(float);
+  const std::string_view nan("\0\0\xc0\x7f", 4);
+  const std::string_view minus_one("\0\0\x80\xbf", 4);
+  for (const std::string& bad : {with_end(good, 2 * kScales + 1, "\x80"), with_end(good, 2 * kScales, nan),
+                                 with_end(good, kScales, minus_one), with_end(good, 4, nan)}) {
+    write_all(path, bad);
+    test::expect_error(ErrorKind::kBadFile, "expected codes of -127 to 127", [&] { session.load(path); });
+  }
+  write_all(path, with_end(good, 2 * kScales + 1, "\x81"));
+  EXPECT_NO_THROW(session.load(path));
+  std::filesystem::remove(path);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, SavedText, testing::Values(KvType::kF16, KvType::kF32, KvType::kInt8));
@@ -180,12 +215,49 @@ TEST(Session, RefusesWhatItCanNotHoldAndStaysAsItWas) {
   EXPECT_EQ(session.position(), session.context());
 }
 
+TEST(Session, KeepsItsLogitsOnlyWhileTheirMemoryIsThere) {
+  const ModelFile file(test::TinyModelOptions{});
+  Session session(file.open(), {.context = 8});
+  static_cast<void>(session.evaluate_rows(some_tokens(4)));
+  const std::uint64_t hash = session.stats().logits_hash;
+  EXPECT_THROW(static_cast<void>(session.evaluate_rows(some_tokens(5))), Error);
+  EXPECT_EQ(session.stats().logits_hash, hash);
+  session.rewind(2);
+  EXPECT_EQ(session.position(), 2u);
+}
+
+TEST(Session, ReadsItsOwnTokensAgain) {
+  const ModelFile file(test::TinyModelOptions{});
+  const auto model = file.open();
+  const std::vector<Token> tokens = some_tokens(20);
+  Session twice(model, {.batch = 4});
+  static_cast<void>(twice.evaluate(tokens));
+  const auto logits = twice.evaluate(twice.tokens());
+  std::vector<Token> both = tokens;
+  both.insert(both.end(), tokens.begin(), tokens.end());
+  Session whole(model, {});
+  const auto expected = whole.evaluate(both);
+  EXPECT_TRUE(std::ranges::equal(logits, expected));
+  const GenerateResult again = generate_after(whole, whole.tokens(), {.max_tokens = 2});
+  EXPECT_EQ(again.n_reused, 39u);
+}
+
 TEST(Session, StopsBetweenBatchesWhenAsked) {
   const ModelFile file(test::TinyModelOptions{});
   Session session(file.open(), {.batch = 4});
   int asked = 0;
   EXPECT_TRUE(session.evaluate(some_tokens(20), [&] { return ++asked < 3; }).empty());
   EXPECT_EQ(session.position(), 12u);
+}
+
+TEST(Session, RefusesToGoOnWithAFileThatWasCut) {
+  const ModelFile file(test::TinyModelOptions{});
+  Session session(file.open("auto", HeadType::kFile), {});
+  static_cast<void>(session.evaluate(some_tokens(3)));
+  std::filesystem::resize_file(file.path(), 4096);
+  test::expect_error(ErrorKind::kBadFile, "truncated while in use",
+                     [&] { static_cast<void>(session.evaluate(some_tokens(3))); });
+  EXPECT_EQ(session.position(), 3u);
 }
 
 TEST(Session, SharesOneModelBetweenThreads) {

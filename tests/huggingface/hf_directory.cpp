@@ -180,10 +180,9 @@ void add_gemma(const format::Gguf& model, Json& config) {
   config["hidden_activation"] = "gelu_pytorch_tanh";
   config["query_pre_attn_scalar"] = *model.metadata.integer("gemma3.attention.key_length", 4096);
   const auto window = model.metadata.integer("gemma3.attention.sliding_window", 4096);
-  if (!window) return;
-  config["sliding_window"] = *window;
-  config["rope_local_base_freq"] = *model.metadata.number("gemma3.rope.freq_base_swa");
-  const auto period = *model.metadata.integer("gemma3.attention.sliding_window_pattern", 4096);
+  if (window) config["sliding_window"] = *window;
+  if (window) config["rope_local_base_freq"] = *model.metadata.number("gemma3.rope.freq_base_swa");
+  const auto period = window ? *model.metadata.integer("gemma3.attention.sliding_window_pattern", 4096) : 1u;
   for (std::size_t i = 1; i <= config["num_hidden_layers"]; ++i) {
     config["layer_types"].push_back(i % period == 0 ? "full_attention" : "sliding_attention");
   }

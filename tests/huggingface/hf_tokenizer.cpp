@@ -158,6 +158,9 @@ std::string sentencepiece_model(const format::Metadata& metadata) {
     if (types[i] != 1) append_number(piece, 3, static_cast<std::uint64_t>(types[i]));
     append_message(model, 1, piece);
   }
+  std::string normalizer;
+  append_number(normalizer, 4, 0);  // spaces stay as they are
+  append_message(model, 3, normalizer);
   std::string trainer;
   append_number(trainer, 3, 2);                   // BPE
   append_number(trainer, 43, ~std::uint64_t{0});  // no padding

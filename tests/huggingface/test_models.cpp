@@ -14,6 +14,7 @@
 #include "src/weights/codec.h"
 #include "tests/engine/model_file.h"
 #include "tests/support/expect_error.h"
+#include "tests/text/tokenizer_file.h"
 
 namespace tern {
 namespace {
@@ -284,6 +285,15 @@ TEST(HuggingFace, InspectSaysWhatItIs) {
   EXPECT_EQ(packed, summary.n_ternary_weights / 4);
 }
 
+TEST(HuggingFace, InspectTellsMastersFromTernaryFloats) {
+  for (const auto& [form, type] :
+       {std::pair{HfForm::kMastersF32, "masters F32"}, {HfForm::kExactBf16, "ternary BF16"}}) {
+    const HfDirectory directory(files_of(tiny_model({"llama", form}), form));
+    const auto tensors = inspect(directory.path()).tensors;
+    EXPECT_NE(std::ranges::find(tensors, type, &TensorSummary::type), tensors.end()) << type;
+  }
+}
+
 TEST(HuggingFace, FingerprintFollowsEveryFile) {
   HfFiles files = files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide);
   const std::uint64_t first = Model::open(HfDirectory(files).path())->fingerprint();
@@ -308,6 +318,20 @@ TEST(HuggingFace, ChatTemplateAndStopsComeFromTheirFiles) {
   }
   files["chat_template.jinja"] = "[{{ messages[0].content }}]";
   EXPECT_EQ(chat_template(*Model::open(HfDirectory(files).path()))->render(kMessages), "[hi]");
+}
+
+TEST(HuggingFace, ALlamaThatIsNotLegacyPutsASpaceBeforeTheTextOnly) {
+  const test::TokenizerFile tokens = test::sentencepiece_file({{"\xE2\x96\x81"}, {"a"}});
+  HfFiles files = files_of(tiny_model({"llama", HfForm::kPackedDivide}), HfForm::kPackedDivide);
+  files.erase("tokenizer.json");
+  files["tokenizer.model"] = test::sentencepiece_model(tokens.metadata());
+  const auto encode = [&](const char* config) {
+    files["tokenizer_config.json"] = config;
+    return Tokenizer::open(HfDirectory(files).path()).encode("a</s>a", {.parse_special = true});
+  };
+  using Ids = std::vector<Token>;
+  EXPECT_EQ(encode(R"({"tokenizer_class": "LlamaTokenizer"})"), (Ids{259, 260, 2, 259, 260}));
+  EXPECT_EQ(encode(R"({"tokenizer_class": "LlamaTokenizer", "legacy": false})"), (Ids{259, 260, 2, 260}));
 }
 
 TEST(HuggingFace, PoolingComesFromItsFile) {
@@ -341,6 +365,35 @@ TEST(HuggingFace, LongropeUsesTheFactorsOfShortTexts) {
   files["config.json"] = test::with_member(files["config.json"], "rope_scaling", scaling("64"));
   expect_error(ErrorKind::kUnsupported, "longrope beyond the original context of 64 tokens",
                [&] { static_cast<void>(Model::open(HfDirectory(files).path())); });
+}
+
+TEST(HuggingFace, WhatAGemmaLeavesOutIsAsItsMakersHaveIt) {
+  HfFiles files = files_of(tiny_model({"gemma3", HfForm::kPackedMultiply}), HfForm::kPackedMultiply);
+  std::string& config = files["config.json"];
+  for (const char* key : {"sliding_window", "layer_types"}) config = test::with_member(config, key, "");
+  MappedFiles mapped;
+  const HfDirectory directory(files);
+  const format::Gguf opened = engine::open_source(directory.path(), mapped);
+  EXPECT_EQ(opened.metadata.integer("gemma3.attention.sliding_window", 1u << 31), 4096u);
+  EXPECT_EQ(opened.metadata.integer("gemma3.attention.sliding_window_pattern", 1u << 31), 6u);
+  for (const std::string value : {"null", "0"}) {
+    config = test::with_member(config, "sliding_window", value);
+    expect_error(ErrorKind::kUnsupported, "key sliding_window: expected a number of tokens, found " + value,
+                 [&] { static_cast<void>(Model::open(HfDirectory(files).path())); });
+  }
+}
+
+TEST(HuggingFace, ABiasThatTheConfigDoesNotAnnounceIsRefused) {
+  for (const char* architecture : {"llama", "qwen3"}) {
+    HfFiles files = files_of(tiny_model({architecture, HfForm::kPackedMultiply}), HfForm::kPackedMultiply);
+    std::string& file = files["model.safetensors"];
+    const std::string norm = "layers.0.post_attention_layernorm.weight\"";
+    std::string bias = "layers.0.self_attn.q_proj.bias\"";
+    bias.resize(norm.size(), ' ');
+    file.replace(file.find(norm), norm.size(), bias);
+    expect_error(ErrorKind::kUnsupported, "q_proj.bias: expected none, or attention_bias in config.json, found it",
+                 [&] { static_cast<void>(inspect(HfDirectory(files).path())); });
+  }
 }
 
 TEST(HuggingFace, TiedHeadIgnoresTheOneInTheFile) {
@@ -406,11 +459,32 @@ auto set_config(const char* path, const char* value) {
   return [=](HfFiles& files) { files["config.json"] = test::with_member(files["config.json"], path, value); };
 }
 
+auto set_ends(const char* value) {
+  return [=](HfFiles& files) { files["generation_config.json"] = R"({"eos_token_id": )" + std::string(value) + "}"; };
+}
+
 const Broken kBroken[] = {
     {"NoConfig", [](HfFiles& f) { f.erase("config.json"); }, ErrorKind::kIo, "config.json: is missing"},
     {"NoTensors", [](HfFiles& f) { f.erase("model.safetensors"); }, ErrorKind::kUnsupported,
      "expected model.safetensors or model.safetensors.index.json in this directory"},
-    {"NoTokenizer", [](HfFiles& f) { f.erase("tokenizer.json"); }, ErrorKind::kBadFile, "tokenizer.ggml.model"},
+    {"NoTokenizer", [](HfFiles& f) { f.erase("tokenizer.json"); }, ErrorKind::kBadFile,
+     "tokenizer.json or tokenizer.model in a directory), found none"},
+    {"EndBeyondTheVocabulary", set_ends("[1, 70000]"), ErrorKind::kBadFile,
+     "generation_config.json: key eos_token_id[1]: expected an integer from 0 to "},
+    {"MoreEndsThanAnyModelHas",
+     [](HfFiles& f) {
+       std::string list = "[0";
+       for (int i = 0; i < 1024; ++i) list += ",0";
+       set_ends((list + "]").c_str())(f);
+     },
+     ErrorKind::kBadFile, "generation_config.json: key eos_token_id: expected at most 1024 ids, found a list of 1025"},
+    {"AddedTokenTakesSpaces",
+     [](HfFiles& f) {
+       f.erase("tokenizer.json");
+       f["tokenizer.model"] = test::sentencepiece_model(test::sentencepiece_file({{"a"}}).metadata());
+       f["tokenizer_config.json"] = R"({"added_tokens_decoder": {"260": {"content": "<x>", "rstrip": true}}})";
+     },
+     ErrorKind::kUnsupported, "key added_tokens_decoder.260.rstrip: expected false, for token '<x>', found true"},
     {"NoJson", [](HfFiles& f) { f["config.json"] = "{\"a\": }"; }, ErrorKind::kBadFile, "mistake at byte 7"},
     {"KeyTwice", [](HfFiles& f) { f["config.json"] = R"({"a": 1, "a": 2})"; }, ErrorKind::kBadFile,
      "duplicate key 'a'"},
@@ -423,6 +497,12 @@ const Broken kBroken[] = {
      "key hidden_act: expected 'silu', found 'gelu'"},
     {"OtherScaling", set_config("rope_scaling", R"({"rope_type": "dynamic"})"), ErrorKind::kUnsupported,
      "key rope_scaling.rope_type: expected one of default, linear, yarn, llama3, longrope, found 'dynamic'"},
+    {"PartialRotation", set_config("rope_parameters", R"({"rope_type": "default", "partial_rotary_factor": 0.5})"),
+     ErrorKind::kUnsupported, "key rope_parameters.partial_rotary_factor: expected 1, found 0.5"},
+    {"YarnWithoutTruncation",
+     set_config("rope_scaling", R"({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64,
+                                    "truncate": false})"),
+     ErrorKind::kUnsupported, "key rope_scaling.truncate: expected true, found false"},
     {"LongropeWithoutFactors", set_config("rope_scaling", R"({"rope_type": "longrope", "short_factor": [1, 2]})"),
      ErrorKind::kBadFile, "key rope_scaling.short_factor: expected 32 numbers, half of a head's elements"},
     {"OtherQuantization", set_config("quantization_config/quant_method", "\"gptq\""), ErrorKind::kUnsupported,

@@ -107,8 +107,43 @@ TEST(TokenizerJson, MetaspaceSaysWhetherASpaceIsPut) {
   const std::string json = with_member(tokenizer_json(file.metadata()), "normalizer", "null");
   const auto with_scheme = [&](const char* step) { return from_json(with_member(json, "pre_tokenizer", step)); };
   EXPECT_TRUE(with_scheme(R"({"type": "Metaspace", "prepend_scheme": "first"})").adds_space_prefix());
+  EXPECT_TRUE(with_scheme(R"({"type": "Metaspace", "add_prefix_space": true})").adds_space_prefix());
   EXPECT_FALSE(with_scheme(R"({"type": "Metaspace", "prepend_scheme": "never"})").adds_space_prefix());
   EXPECT_FALSE(with_scheme(R"({"type": "Metaspace", "add_prefix_space": false})").adds_space_prefix());
+}
+
+//   259 U+2581   260 a   264 U+2581 a   265 <tool>
+TEST(TokenizerJson, MetaspaceSaysBeforeWhichPartsASpaceIsPut) {
+  using Ids = std::vector<Token>;
+  TokenizerFile file = sentencepiece();
+  file.set("tokenizer.ggml.unknown_token_id", 0);
+  const std::string prepend = tokenizer_json(file.metadata());
+  const std::string bare = with_member(prepend, "normalizer", "null");
+  const auto with_scheme = [](const std::string& json, const std::string& scheme) {
+    return from_json(with_member(json, "pre_tokenizer",
+                                 R"({"type": "Metaspace", "prepend_scheme": ")" + scheme + R"(", "split": false})"));
+  };
+  for (const char* scheme : {"always", "first", "never"}) {
+    SCOPED_TRACE(scheme);
+    const bool always = scheme == std::string("always"), never = scheme == std::string("never");
+    const Tokenizer tokenizer = with_scheme(bare, scheme);
+    EXPECT_EQ(tokenizer.encode("a<tool>a"), (Ids{never ? 260 : 264, 265, always ? 264 : 260}));
+    EXPECT_EQ(tokenizer.encode("<tool>a"), (Ids{265, always ? 264 : 260}));
+    EXPECT_EQ(tokenizer.encode(" a"), Ids{264});  // it has its space
+    EXPECT_EQ(with_scheme(prepend, scheme).encode(" a<tool>a"), (Ids{259, 264, 265, 264}));
+  }
+  expect_error(ErrorKind::kUnsupported, "key pre_tokenizer.prepend_scheme: expected one of always, first, never",
+               [&] { static_cast<void>(with_scheme(bare, "last")); });
+}
+
+TEST(TokenizerJson, MetaspaceThatCutsTokensApartIsRefused) {
+  TokenizerFile file = sentencepiece();
+  file.set("tokenizer.ggml.unknown_token_id", 0);
+  std::string json = with_member(tokenizer_json(file.metadata()), "pre_tokenizer", R"({"type": "Metaspace"})");
+  EXPECT_NO_THROW(static_cast<void>(from_json(json)));
+  json = with_member(json, "model/vocab/a\xE2\x96\x81", "266");
+  expect_error(ErrorKind::kUnsupported, "key pre_tokenizer.split: expected false, for token 'a",
+               [&] { static_cast<void>(from_json(json)); });
 }
 
 TEST(TokenizerJson, AnUnknownRuleCanBeOverridden) {
@@ -149,9 +184,14 @@ TEST(TokenizerJson, RefusesWhatWouldChangeTheTokens) {
   refused(kBad, "key model.vocab: expected an object", bpe, "model/vocab", "{}");
   refused(kBad, "key model.vocab.x: expected an integer", bpe, "model/vocab/x", "-1");
   refused(kBad, "expected an id below", bpe, "model/vocab/x", "1073741824");
+  refused(kBad, "expected at most 65536 ids without a token, found ", bpe, "model/vocab/x", "70000");
   refused(kBad, "token 0: expected one text", bpe, "model/vocab/x", "0");
   refused(kBad, "expected two texts with a space between", bpe, "model/merges/0", R"(["a"])");
   refused(kBad, "key added_tokens[0]: expected an object with content and id", bpe, "added_tokens/0", R"({"id": 3})");
+  for (const std::string option : {"lstrip", "rstrip", "single_word"}) {
+    refused(kUnsupported, "key added_tokens[1]." + option + ": expected false, for token '<tool>', found true", bpe,
+            "added_tokens/1/" + option, "true");
+  }
   refused(kUnsupported, "spaces spelled U+2581", spm, "normalizer", "null");
   refused(kUnsupported, "key normalizer.normalizers[0].type", spm, "normalizer/normalizers/0",
           R"({"type": "Lowercase"})");
@@ -159,8 +199,35 @@ TEST(TokenizerJson, RefusesWhatWouldChangeTheTokens) {
   refused(kUnsupported, "ways to make", spm, "model/merges", R"(["a b"])");
 }
 
+TEST(TokenizerJson, RefusesATokenThatWouldTakeLongToCut) {
+  TokenizerFile file = sentencepiece();
+  file.set("tokenizer.ggml.unknown_token_id", 0);
+  const std::string json = tokenizer_json(file.metadata());
+  const auto with_token = [&](std::size_t size) {
+    return with_member(json, "model/vocab/" + std::string(size, 'x'), std::to_string(file.tokenizer().vocab_size()));
+  };
+  EXPECT_NO_THROW(static_cast<void>(from_json(with_token(512))));
+  expect_error(ErrorKind::kUnsupported, "key model.vocab: token 266: expected at most 512 bytes, found 513",
+               [&] { static_cast<void>(from_json(with_token(513))); });
+}
+
 TEST(SentencePieceModel, SaysWhatGgufSays) {
   expect_same(from_sentencepiece(test::sentencepiece_model(sentencepiece().metadata())), sentencepiece().tokenizer());
+}
+
+TEST(SentencePieceModel, RefusesOptionsThatChangeTheText) {
+  const std::string whole = test::sentencepiece_model(sentencepiece().metadata());
+  const auto refused = [&](const std::string& message, const char* named) {
+    expect_error(ErrorKind::kUnsupported, named, [&] { static_cast<void>(from_sentencepiece(whole + message)); });
+  };
+  refused(std::string("\x1A\x04\x12\x02\0\0", 6),
+          "tokenizer.model: bytes of normalizer_spec.precompiled_charsmap: expected 0, found 2");
+  refused("\x1A\x02\x20\x01", "tokenizer.model: normalizer_spec.remove_extra_whitespaces: expected 0, found 1");
+  refused(std::string("\x1A\x02\x28\0", 4), "normalizer_spec.escape_whitespaces: expected 1, found 0");
+  refused("\x12\x05\x18\x02\xC0\x01\x01", "trainer_spec.treat_whitespace_as_suffix: expected 0, found 1");
+  const std::string no_normalizer = std::string("\x0A\x03\x0A\x01", 4) + "a" + "\x12\x02\x18\x02";
+  expect_error(ErrorKind::kUnsupported, "remove_extra_whitespaces: expected 0, found 1",
+               [&] { static_cast<void>(from_sentencepiece(no_normalizer)); });
 }
 
 TEST(SentencePieceModel, RefusesCutsAndOtherKinds) {

@@ -5,6 +5,7 @@
 
 #include "kernels/choice.h"
 #include "kernels/dispatch.h"
+#include "src/base/fnv1a.h"
 #include "src/nn/rope.h"
 
 namespace tern::nn {
@@ -85,6 +86,14 @@ TEST(Rope, GrowsWithoutChangingWhatIsThere) {
   const float before = table.sin(1)[3];
   table.reserve(100);
   EXPECT_EQ(table.sin(1)[3], before);
+}
+
+TEST(Rope, IsTheSameOnEveryMachine) {
+  RopeTable table({.n_dims = 128, .theta = 500000.0});
+  table.reserve(4096);
+  const auto all = [&](const float* first) { return std::as_bytes(std::span(first, 4096 * table.n_pairs())); };
+  EXPECT_EQ(fnv1a(all(table.cos(0))), 3415290032401579799u);
+  EXPECT_EQ(fnv1a(all(table.sin(0))), 10071233910604354096u);
 }
 
 }  // namespace

@@ -86,7 +86,9 @@ TEST(BrokenFiles, SentencePiece) {
   expect_all_refused(
       test::sentencepiece_file({}),
       {{"tokenizer.ggml.scores", kBadFile, [](TokenizerFile& f) { f.remove("tokenizer.ggml.scores"); }},
-       {"add_space_prefix", kBadFile, [](TokenizerFile& f) { f.set("tokenizer.ggml.add_space_prefix", 1); }}});
+       {"add_space_prefix", kBadFile, [](TokenizerFile& f) { f.set("tokenizer.ggml.add_space_prefix", 1); }},
+       {"tern.tokenizer.space_prefix: expected if_none or first_if_none, found 'x'", kUnsupported,
+        [](TokenizerFile& f) { f.set("tern.tokenizer.space_prefix", "x"); }}});
   for (const std::string text : {"<0x4>", "<0xGG>", "<0x041>", "0x41", "", "<0x+1>"}) {
     const TokenizerFile file = test::sentencepiece_file({{text, test::kByte}});
     test::expect_error(kBadFile, "token 259", [&] { (void)file.tokenizer(); });

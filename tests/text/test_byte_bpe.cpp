@@ -167,7 +167,7 @@ TEST(PreRuleChoice, UnknownRulesAreRefusedWithTheKnownOnes) {
     test::expect_error(ErrorKind::kUnsupported, part, [&] { (void)file.tokenizer(); });
   }
   EXPECT_EQ(file.tokenizer("qwen2").pre_rule(), "qwen2");
-  test::expect_error(ErrorKind::kUnsupported, "my-rule", [&] { (void)file.tokenizer("my-rule"); });
+  test::expect_error(ErrorKind::kInvalidArgument, "my-rule", [&] { (void)file.tokenizer("my-rule"); });
 }
 
 }  // namespace

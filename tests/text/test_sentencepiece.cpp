@@ -140,7 +140,7 @@ TEST(SentencePiece, AnyBytesSurvive) {
 }
 
 TEST(SentencePiece, HasNoPreTokenizerRule) {
-  test::expect_error(ErrorKind::kUnsupported, "llama3", [] { (void)abc_file().tokenizer("llama3"); });
+  test::expect_error(ErrorKind::kInvalidArgument, "llama3", [] { (void)abc_file().tokenizer("llama3"); });
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -172,6 +175,54 @@ TEST(SpecialMatcher, LongerTokensGoFirst) {
   EXPECT_EQ(cut({}, "text"), "text|");
   EXPECT_EQ(cut({{"", kType}}, "text"), "text|");
   EXPECT_EQ(cut({{"x", kType}}, ""), "");
+}
+
+/// What partition() promises, at the cost of looking at every match: longer ones first, then those further left.
+std::string cut_slowly(const std::vector<std::string>& tokens, std::string_view text) {
+  std::vector<std::size_t> owner(text.size(), tokens.size());  // the token that a byte belongs to
+  std::vector<std::size_t> begins(text.size());
+  std::vector<std::size_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return tokens[a].size() > tokens[b].size(); });
+  const auto is_free = [&](std::size_t byte) { return owner[byte] == tokens.size(); };
+  // The first of those of one size can only be one text at one place.
+  for (std::size_t size = 8; size > 0; --size) {
+    for (std::size_t begin = 0; begin + size <= text.size(); ++begin) {
+      for (const std::size_t token : order) {
+        if (tokens[token] != text.substr(begin, size) || !is_free(begin) || !is_free(begin + size - 1)) continue;
+        std::fill_n(owner.begin() + static_cast<std::ptrdiff_t>(begin), size, token);
+        begins[begin] = size;
+      }
+    }
+  }
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at + begins[at];
+    while (begins[at] == 0 && end < text.size() && is_free(end)) ++end;
+    const std::string_view part = text.substr(at, end - at);
+    shown += begins[at] == 0 ? fmt::format("{}|", part) : fmt::format("[{}={}]|", owner[at], part);
+    at = end;
+  }
+  return shown;
+}
+
+TEST(SpecialMatcher, AnyTokensAreChosenInOrderOfTheirSizes) {
+  std::mt19937 random(20261122);
+  const auto letters = [&](std::size_t size) {
+    std::string text(size, 'a');
+    for (char& c : text) c = "aaab"[random() % 4];
+    return text;
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::string> tokens;
+    std::vector<std::pair<std::string, text::TokenType>> typed;
+    for (std::size_t i = 0; i <= random() % 6; ++i) {
+      tokens.push_back(letters(1 + random() % 8));
+      typed.emplace_back(tokens.back(), text::TokenType::kControl);
+    }
+    const std::string text = letters(random() % 60);
+    ASSERT_EQ(cut(typed, text), cut_slowly(tokens, text)) << round;
+  }
 }
 
 TEST(SpecialMatcher, TypesDecideWhatIsSeen) {

@@ -93,6 +93,16 @@ TEST(Speed, SentencePieceTextsOfOneMebibyte) {
   expect_fast(file.tokenizer());
 }
 
+TEST(Speed, SpecialTokensThatEndEverywhere) {
+  std::vector<test::TypedToken> tokens;
+  for (std::size_t size = 1; size <= 256; ++size) tokens.push_back({std::string(size, 'a'), test::kUserDefined});
+  const Tokenizer tokenizer = test::byte_level_file({}, tokens).tokenizer();
+  const std::string text(40000, 'a');
+  const auto begin = std::clock();
+  EXPECT_EQ(tokenizer.encode(text).size(), 157u);
+  EXPECT_LT(seconds_since(begin), kMaxSeconds);
+}
+
 TEST(Speed, LoadsALargeVocabulary) {
   // As large as Llama 3's: 128k tokens, 280k merges.
   std::mt19937 random(4);

@@ -117,7 +117,12 @@ TEST_F(BatchCommand, ControlCLeavesWholeResults) {
   EXPECT_TRUE(outcome.out.ends_with('\n'));
   const auto n = std::count(outcome.out.begin(), outcome.out.end(), '\n');
   EXPECT_LT(n, 400);
-  EXPECT_NE(outcome.err.find(std::to_string(n) + " results"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find(std::to_string(n) + " result"), std::string::npos) << outcome.err;
+}
+
+TEST_F(BatchCommand, CountsOneResult) {
+  const Outcome outcome = run_tern({.arguments = with_model("batch", {"-n", "1"}), .input = "{\"prompt\": \"x\"}\n"});
+  EXPECT_NE(outcome.err.find("1 result;"), std::string::npos) << outcome.err;
 }
 
 TEST_F(BatchCommand, RefusesToGoOnWithSomethingElse) {

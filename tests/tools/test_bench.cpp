@@ -57,7 +57,8 @@ TEST_F(Bench, MeasuresBlocksWithScales) {
   };
   EXPECT_EQ(with("64").status, 0);
   expect_error(with("96"), 2, "a multiple of 96 columns");
-  expect_error(run_tern(with_model("bench", {"--scale-cols", "64"})), 2, "needs --kernels or --predict");
+  expect_error(run_tern(with_model("bench", {"--scale-cols", "64"})), 2,
+               "--scale-cols goes with --kernels or --predict, not with the measurement of a model");
 }
 
 TEST_F(Bench, RefusesWhatItCanNotMeasure) {

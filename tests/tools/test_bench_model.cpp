@@ -120,6 +120,11 @@ TEST_F(BenchModel, RefusesWhatDoesNotGoTogether) {
   expect_error(run_tern(with_model("bench", {"--kernels", "--html", "x.html"})), 2, "--html");
   expect_error(run_tern(with_model("bench", {"--remember"})), 2, "--sweep");
   expect_error(run_tern(with_model("bench", {"--tokens", "4"})), 2, "--kernels");
+  expect_error(run_tern(with_model("bench", {"-c", "64"})), 2, "-c goes with --predict, not with the measurement");
+  expect_error(run_tern(with_model("bench", {"--seconds", "1"})), 2, "--seconds");
+  expect_error(run_tern(with_model("bench", {"--kernels", "--kv", "f32"})), 2, "--kv");
+  expect_error(run_tern(with_model("bench", {"--sweep", "--texts", "2"})), 2, "--texts");
+  expect_error(run_tern(with_model("bench", {"--compare", "a", "b"})), 2, "-m goes with");
   expect_error(run_tern(with_model("bench", {"-p", "1000"})), 2, "1000 tokens");
   expect_error(run_tern(with_model("bench", {"-p", "0", "-n", "0"})), 2, "nothing to measure");
   expect_error(run_tern(with_model("bench", {"-t", "1,x"})), 2, "x");

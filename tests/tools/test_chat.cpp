@@ -146,7 +146,7 @@ TEST_F(Chat, NeedsATemplateAndTakesOneByHand) {
   expect_error(plain({"--chat-template", "nobody"}), 4, "nobody");
   const std::string file = temporary_path("template.jinja");
   write(file, "{% if %}");
-  expect_error(plain({"--chat-template", file}), 3, "line 1");
+  expect_error(plain({"--chat-template", file}), 3, "template.jinja: chat template, line 1");
   write(file, "{{ messages[0].content }}:");
   const Outcome by_file = plain({"--chat-template", file});
   EXPECT_EQ(by_file.status, 0) << by_file.err;

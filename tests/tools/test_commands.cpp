@@ -57,8 +57,12 @@ TEST_F(Commands, TokenizeNamesABadLine) {
     const Outcome outcome = run_tern(
         {.arguments = with_model("tokenize", {"--jsonl"}), .input = std::string("{\"text\":\"a\"}\n") + line + "\n"});
     EXPECT_EQ(outcome.status, 2) << line;
-    EXPECT_NE(outcome.err.find("line 2"), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find("standard input: line 2"), std::string::npos) << outcome.err;
   }
+  const std::string file = temporary_path("lines");
+  std::ofstream(file) << "nonsense\n";
+  expect_error(run_tern(with_model("tokenize", {"--jsonl", "-f", file})), 2, file + ": line 1: expected");
+  expect_error(run_tern(with_model("tokenize", {"--pre", "odd", "a"})), 2, "found 'odd'");
 }
 
 TEST_F(Commands, LogitsAreTheSameBytesWhateverTheWay) {
@@ -99,6 +103,66 @@ TEST_F(Commands, LogitsLeaveNoHalfWrittenFile) {
   // The model and the logits: nothing temporary is left.
   const auto directory = std::filesystem::directory_iterator(std::filesystem::path(path).parent_path());
   EXPECT_EQ(std::distance(begin(directory), end(directory)), 2);
+}
+
+/// Runs a command, sends it a signal once it has begun a file, and waits for it.
+Outcome stop_while_writing(const std::string& signal, std::vector<std::string> arguments, const std::string& folder) {
+  const std::string script = R"(cd "$1"; mkfifo lines; exec 3<>lines; shift
+"$0" "$@" & child=$!
+until ls *.part >/dev/null 2>&1; do kill -0 $child || exit 99; sleep 0.005; done
+sleep 0.02; kill -)" + signal +
+                             R"( $child; wait $child)";
+  arguments.insert(arguments.begin(), {"-c", script, tern_command(), folder});
+  return run_tern(Launch{.arguments = arguments, .program = "sh"});
+}
+
+TEST_F(Commands, LeaveNothingWhenTheyAreStopped) {
+  const std::filesystem::path folder = std::filesystem::path(model_).parent_path();
+  std::string tokens = "0";
+  for (int i = 0; i < 20'000; ++i) tokens += ",9";
+  const Outcome logits = stop_while_writing(
+      "TERM", with_model("logits", {"-q", "-c", "30000", "--tokens", tokens, "-o", "out", "-t", "1"}), folder);
+  EXPECT_EQ(logits.status, 143) << logits.err;
+  std::filesystem::remove(folder / "lines");
+  // It waits for a line that does not come.
+  const Outcome embed = stop_while_writing("HUP", with_model("embed", {"-q", "-i", "lines", "-o", "out"}), folder);
+  EXPECT_EQ(embed.status, 129) << embed.err;
+  std::filesystem::remove(folder / "lines");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1) << "but for the model";
+}
+
+TEST_F(Commands, WriteOverNothingThatTheyRead) {
+  const std::string text = temporary_path("in.txt");
+  const std::string link = temporary_path("link.gguf");
+  std::ofstream(text) << "words\n";
+  std::filesystem::create_symlink(model_, link);
+  const std::uintmax_t size = std::filesystem::file_size(model_);
+  const std::string words = "is the source itself: name another file";
+  for (const std::string& output : {model_, link}) {
+    expect_error(run_tern(with_model("logits", {"--tokens", "0", "-o", output})), 2, words);
+    expect_error(run_tern(with_model("embed", {"a", "-o", output})), 2, words);
+    expect_error(run_tern(with_model("bench", {"--html", output})), 2, words);
+    expect_error(run_tern(with_model("batch", {"-i", text, "-o", output, "--force"})), 2, words);
+  }
+  expect_error(run_tern(with_model("embed", {"-i", text, "-o", text})), 2, words);
+  expect_error(run_tern(with_model("batch", {"-i", text, "-o", text, "--force"})), 2, words);
+  const std::string run = temporary_path("out.jsonl.run");
+  std::filesystem::copy(text, run);
+  expect_error(run_tern(with_model("batch", {"-i", run, "-o", temporary_path("out.jsonl")})), 2, words);
+  expect_error(run_tern(with_model("logits", {"--tokens", "0", "-o", ""})), 2, "expected the name of a file");
+  EXPECT_EQ(std::filesystem::file_size(model_), size);
+  EXPECT_EQ(std::filesystem::file_size(text), 6u);
+}
+
+TEST_F(Commands, WriteOverNoPartOfAModel) {
+  const std::string words = "is the source itself";
+  const std::string first = temporary_path("m-00001-of-00002.gguf");
+  const std::string second = temporary_path("m-00002-of-00002.gguf");
+  const std::string weights = temporary_path("model.safetensors");
+  for (const std::string& path : {first, second, weights}) std::ofstream(path) << "x";
+  const std::string directory = std::filesystem::path(weights).parent_path();
+  expect_error(run_tern({"logits", "-m", first, "--tokens", "0", "-o", second}), 2, words);
+  expect_error(run_tern({"logits", "-m", directory, "--tokens", "0", "-o", weights}), 2, words);
 }
 
 TEST_F(Commands, LogitsSayWhenTheyCanNotBeWritten) {

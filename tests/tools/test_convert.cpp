@@ -37,7 +37,7 @@ TEST_F(ConvertCommand, SaysInOneLineWhatItWrote) {
   EXPECT_TRUE(outcome.out.starts_with(output_ + ": ")) << outcome.out;
   EXPECT_NE(outcome.out.find("tensors: 1 F16, 5 F32, 14 TQ1_0; scales exact\n"), std::string::npos) << outcome.out;
   EXPECT_EQ(run_tern({"run", "-m", output_, "-n", "4", "a"}).status, 0);
-  EXPECT_EQ(convert({"--type", "tq1_0", "--force", "-q"}).out, "");
+  EXPECT_EQ(convert({"--type", "TQ1_0", "--force", "-q"}).out, "");
 }
 
 TEST_F(ConvertCommand, VerifiesThatThePredictionsAreTheSame) {
@@ -69,10 +69,14 @@ TEST_F(ConvertCommand, RefusesWhatItCanNotDo) {
   expect_error(convert({"--type", "q2_0"}), 2, "q2_0");
   expect_error(convert({"--embedding", "tq2_0"}), 2, "tq2_0");
   expect_error(convert({"--head", "q6_k"}), 2, "no head of its own");
+  expect_error(convert({"--type", "kernel-ready", "--layout", "odd"}), 2, "layout: expected one of ");
   expect_error(convert({"--verify-max-kl", "1"}), 2, "--verify");
   expect_error(convert({"--verify", "--verify-text", model_ + ".txt"}), 4, ".txt");
+  expect_error(convert({"--verify", "--verify-text", "/dev/null"}), 2, "/dev/null: is empty");
   expect_error(run_tern({"convert", model_, "-o", model_, "--force"}), 2, "is the source itself");
   expect_error(run_tern({"convert", model_}), 2, "--output");
+  expect_error(run_tern({"convert", model_, "-o", "-"}), 2, "--output: expected the name of a file, found -");
+  expect_error(run_tern({"convert", model_, "-o", ""}), 2, "--output: expected the name of a file, found nothing");
   expect_error(run_tern({"convert", model_ + "x", "-o", output_}), 4, "can not open");
   EXPECT_TRUE(left_nothing());
   std::ofstream(output_) << "mine";

@@ -15,14 +15,20 @@ TEST_F(Doctor, FindsNothingWrongHere) {
   EXPECT_TRUE(outcome.out.ends_with("nothing wrong\n")) << outcome.out;
 }
 
-TEST_F(Doctor, SaysAsJsonWhatIsWrongWithAFile) {
+TEST_F(Doctor, SaysAsJsonWhatIsWrongWithTheModelOfTheEnvironment) {
   write_file(model_, std::vector<std::byte>(64));
-  const Outcome outcome = run_tern(with_model("doctor", {"--json"}));
+  const Outcome outcome = run_tern({.arguments = {"doctor", "--json"}, .environment = {{"TERN_MODEL", model_}}});
   EXPECT_EQ(outcome.status, 6) << outcome.err;
   const json report = json::parse(outcome.out);
   EXPECT_EQ(report["faults"], 1);
   EXPECT_EQ(report["findings"].back()["health"], "fault");
   EXPECT_EQ(report["findings"].back()["section"], "model");
+}
+
+TEST_F(Doctor, TellsMistakesFromFaults) {
+  expect_error(run_tern(with_model("doctor", {"--kernel", "magic"})), 2, "magic");
+  expect_error(run_tern({"doctor", "--kernel", "magic"}), 2, "magic");
+  expect_error(run_tern({"doctor", model_ + "x"}), 4, "can not open");
 }
 
 TEST_F(Doctor, IsQuietOnRequest) {

@@ -93,6 +93,10 @@ TEST_F(Embed, NamesMistakes) {
   EXPECT_EQ(embed({"-c", "4", "--truncate", "abcdef"}).out, embed({"abc"}).out);
   expect_error(embed({"-i", file, "a"}), 2, "expected one of them");
   expect_error(embed({"-i", file}), 4, "can not be opened");
+  expect_error(embed({"--jsonl", "a"}), 2, "excludes");
+  expect_error(embed({"c", "--similarity", "a", "b"}), 2, "excludes");
+  expect_error(embed({"--similarity", "a", "b", "-o", file}), 2, "excludes");
+  expect_error(embed({"--similarity", "a", "b", "--format", "f32"}), 2, "excludes");
   expect_error(embed({"--pooling", "max", "a"}), 2, "--pooling");
   expect_error(run_tern(with_model("run", {"a"})), 3, "an embedding model");
 }

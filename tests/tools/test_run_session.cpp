@@ -50,6 +50,8 @@ TEST_F(RunSession, GivesTheSameTextAndLogitsAsWithout) {
   const Outcome again = generate(beginning, {"--session", session_});
   EXPECT_EQ(again.out, generate(beginning, {"-q"}).out);
   EXPECT_NE(again.err.find(" reused)"), std::string::npos) << again.err;
+  const std::string all_but_one = generate(beginning, {"--session", session_}).err;
+  EXPECT_NE(all_but_one.find(" reused); generated"), std::string::npos) << "no speed of nothing: " << all_but_one;
 }
 
 TEST_F(RunSession, ComputesOnlyTheLastTokenOfTheSamePrompt) {
@@ -79,7 +81,7 @@ TEST_F(RunSession, RefusesAFileThatIsNotItsOwnAndLeavesIt) {
   std::string flipped = good;
   flipped[flipped.size() / 2] ^= 1;
   refuses(flipped, 3, "checksum");
-  refuses(good, 3, "--kv", {"--kv", "f32"});
+  refuses(good, 3, "(--kv): expected f32, found f16", {"--kv", "f32"});
   refuses(good, 2, "context", {"-c", "3"});
   expect_error(run_tern(with_chat_model("run", {"-q", "--session", session_, "Once"})), 3, "another model");
   EXPECT_EQ(generate("Once", {"-q", "--session", session_}).status, 0);

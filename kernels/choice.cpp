@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "kernels/dispatch.h"
 #include "src/base/check.h"
@@ -50,11 +53,16 @@ Kernels named(std::string_view request, Isa isa) {
   return found;
 }
 
-/// Kernels that share the memory of the first: the others' layouts would need a second copy of the weights.
-Kernels of_first_layout(Kernels kernels) {
-  const TernaryLayout* layout = kernels.front()->layout;
+/// Kernels that share the memory of one: another layout would need a second copy of the weights.
+Kernels sharing(Kernels kernels, const TernaryLayout* layout) {
   std::erase_if(kernels, [layout](const TernaryKernel* kernel) { return kernel->layout != layout; });
   return kernels;
+}
+
+/// The layout of the best kernel of a family; nullptr without one.
+const TernaryLayout* best_layout(const Kernels& kernels, Family family) {
+  const auto found = std::ranges::find(kernels, family, &TernaryKernel::family);
+  return found == kernels.end() ? nullptr : (*found)->layout;
 }
 
 /// "addsub-avx2, addsub-avx512": those that read a layout, whether they can run or not.
@@ -123,9 +131,11 @@ std::optional<Timed> quickest(const Kernels& kernels, Family family, std::size_t
   return best;
 }
 
+constexpr std::size_t kMany = 128;  // tokens: a kernel for prompts gains nothing from more
+constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16, 32, kMany};
+
 std::vector<Step> steps_by_measuring(const Kernels& kernels, const Timer& timer) {
   std::vector<Step> steps;
-  constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16, 32, 128};
   for (const std::size_t n_tokens : kBatches) {
     const std::optional<Timed> addsub = quickest(kernels, Family::kAddSub, n_tokens, timer);
     const std::optional<Timed> dot = quickest(kernels, Family::kDot, n_tokens, timer);
@@ -136,6 +146,32 @@ std::vector<Step> steps_by_measuring(const Kernels& kernels, const Timer& timer)
     if (steps.empty() || steps.back().routine != step.routine) steps.push_back(step);
   }
   return steps;
+}
+
+const Step& step_for(std::span<const Step> steps, std::size_t n_tokens) {
+  const auto beyond = std::ranges::upper_bound(steps, n_tokens, {}, &Step::min_tokens);
+  return *std::prev(beyond);  // the first is from one token on
+}
+
+/// How many times faster `steps` are than `others`: the geometric mean for one token, of which answers are made, and
+/// for many, as prompts have them. What they multiply may differ in size from one to the other.
+double advantage(std::span<const Step> steps, std::span<const Step> others, const Timer& timer) {
+  const auto ratio = [&](std::size_t n_tokens) {
+    const Step& step = step_for(steps, n_tokens);
+    const Step& other = step_for(others, n_tokens);
+    return timer(*other.kernel, *other.routine, n_tokens) / timer(*step.kernel, *step.routine, n_tokens);
+  };
+  return std::sqrt(ratio(1) * ratio(kMany));
+}
+
+/// The kernels of the best layout, or those of the best dot-product kernel's layout for a clear advantage.
+std::vector<Step> steps_of_best_layout(const Kernels& kernels, const Timer& timer) {
+  const TernaryLayout* layout = kernels.front()->layout;
+  const TernaryLayout* dot_layout = best_layout(kernels, Family::kDot);
+  std::vector<Step> steps = steps_by_measuring(sharing(kernels, layout), timer);
+  if (dot_layout == nullptr || dot_layout == layout) return steps;
+  std::vector<Step> dot_steps = steps_by_measuring(sharing(kernels, dot_layout), timer);
+  return advantage(dot_steps, steps, timer) >= kDotAdvantage ? dot_steps : steps;
 }
 
 /// One kernel by name, completed by its relatives where it lacks a phase.
@@ -169,23 +205,17 @@ std::vector<Step> choose_steps(std::string_view request, Isa isa, const Timer& t
     return pair;
   }
   // The list begins with the add/subtract family and ends with the reference kernel.
-  const Kernels all = request == "auto" ? runnable_ternary_kernels(isa) : named(request, isa);
-  const Kernels kernels = layout.empty() ? of_first_layout(all) : of_layout(all, request, isa, layout);
+  Kernels kernels = request == "auto" ? runnable_ternary_kernels(isa) : named(request, isa);
+  if (!layout.empty()) kernels = of_layout(std::move(kernels), request, isa, layout);
   const TernaryKernel& first = *kernels.front();
   if (request == first.name) return steps_of(first, isa);
-  if (!timer || first.family == Family::kReference) return steps_by_order(kernels);
-  return steps_by_measuring(kernels, timer);
+  const bool measure = timer && first.family != Family::kReference;
+  return measure ? steps_of_best_layout(kernels, timer) : steps_by_order(sharing(kernels, first.layout));
 }
 
 }  // namespace
 
-const Choice::Step& Choice::step_for(std::size_t n_tokens) const noexcept {
-  const Step* best = &steps.front();
-  for (const Step& step : steps) {
-    if (step.min_tokens <= n_tokens) best = &step;
-  }
-  return *best;
-}
+const Choice::Step& Choice::step_for(std::size_t n_tokens) const noexcept { return kernels::step_for(steps, n_tokens); }
 
 Choice choose(std::string_view request, Isa isa, const Timer& timer, std::string_view layout) {
   Choice choice = {.steps = choose_steps(request, isa, timer, layout),
@@ -195,10 +225,11 @@ Choice choose(std::string_view request, Isa isa, const Timer& timer, std::string
                    .note = ""};
   if (request != "auto") return choice;
   const TernaryKernel& chosen = *choice.steps.front().kernel;
-  const TernaryKernel& best = *runnable_ternary_kernels(isa).front();
+  const Kernels kernels = runnable_ternary_kernels(isa);
+  const TernaryKernel& best = *kernels.front();
   if (best.family == Family::kReference) {
     choice.note = fmt::format("only the slow reference kernel can run with {} instructions", to_string(isa));
-  } else if (chosen.layout != best.layout) {
+  } else if (chosen.layout != best.layout && chosen.layout != best_layout(kernels, Family::kDot)) {
     choice.note = fmt::format("weights are packed as \"{}\" for the kernel {}; packed here, they would be read by {}",
                               chosen.layout->name, chosen.name, best.name);
   }

@@ -30,8 +30,8 @@ struct Choice {
   [[nodiscard]] const Step& step_for(std::size_t n_tokens) const noexcept;
 };
 
-/// Measures the seconds that a routine takes for some product with `n_tokens` tokens, the same product for all routines
-/// of a layout.
+/// Measures the seconds that a routine takes for some product with `n_tokens` tokens, the same product for all
+/// routines. It is asked for some of them more than once, and may remember.
 using Timer = std::function<double(const TernaryKernel& kernel, const TernaryRoutine& routine, std::size_t n_tokens)>;
 
 /// A dot-product kernel has to be this much faster than the best of the add/subtract-only family to be taken by itself.
@@ -39,7 +39,8 @@ inline constexpr double kDotAdvantage = 1.25;
 
 /// `request` is
 ///   "auto"                  the add/subtract-only family, but a dot-product kernel of the same layout for those sizes
-///                           of batches where it is measured at least kDotAdvantage times faster
+///                           of batches where it is measured at least kDotAdvantage times faster; and one of another
+///                           layout for all sizes where it is so much faster in the mean of one token and of many
 ///   a family                "addsub", "dot", "reference"
 ///   a kernel                e.g. "dot-amx"; for a phase that it does not have, the best of its family and layout
 ///   DECODE+PROMPT           two kernels of one layout, e.g. "addsub-avx512vbmi+dot-amx"

@@ -77,7 +77,16 @@ TEST(Choose, SaysWhyAKernelCanNotRun) {
   }
 }
 
-/// Two kernels of a layout that has both families, as many machines have; the best ones here.
+/// The best kernel of a family here.
+const TernaryKernel* best_of(Family family) {
+  const auto runnable = runnable_ternary_kernels(usable_isa());
+  const auto found = std::ranges::find(runnable, family, &TernaryKernel::family);
+  return found == runnable.end() ? nullptr : *found;
+}
+
+bool both_families_run() { return best_of(Family::kAddSub) != nullptr && best_of(Family::kDot) != nullptr; }
+
+/// Two kernels of a layout that has both families, as some machines have; the best ones here.
 struct Rivals {
   const TernaryKernel* addsub = nullptr;
   const TernaryKernel* dot = nullptr;
@@ -105,7 +114,7 @@ Timer timer_of(double addsub, double dot) {
 }
 
 TEST(Choose, TakesADotKernelOnlyForAClearAdvantage) {
-  if (!Rivals().exist()) GTEST_SKIP() << "no layout has kernels of both families here";
+  if (!both_families_run()) GTEST_SKIP() << "one family alone here";
   const Isa isa = usable_isa();
   for (const Choice::Step& step : choose("auto", isa, timer_of(1.24, 1.0)).steps) {
     EXPECT_EQ(step.kernel->family, Family::kAddSub) << step.min_tokens;
@@ -127,8 +136,37 @@ TEST(Choose, DecidesForEverySizeOfBatch) {
   EXPECT_EQ(choice.step_for(100000).kernel->family, Family::kDot);
 }
 
+TEST(Choose, TakesAnotherLayoutForItsAdvantageInTheMean) {
+  if (!both_families_run()) GTEST_SKIP() << "one family alone here";
+  if (best_of(Family::kAddSub)->layout == best_of(Family::kDot)->layout) GTEST_SKIP() << "both read one layout here";
+  const auto family_for = [](double one_token, double many_tokens) {
+    const Timer timer = [=](const TernaryKernel& kernel, const TernaryRoutine&, std::size_t n_tokens) {
+      return kernel.family == Family::kAddSub ? 1.0 : n_tokens == 1 ? one_token : many_tokens;
+    };
+    const Choice choice = choose("auto", usable_isa(), timer);
+    for (const Choice::Step& step : choice.steps) EXPECT_EQ(step.kernel->layout, &choice.layout());
+    EXPECT_EQ(choice.note, "");
+    return choice.steps.front().kernel->family;
+  };
+  EXPECT_EQ(family_for(2.0, 0.30), Family::kDot);  // 1.29 times as fast
+  EXPECT_EQ(family_for(2.0, 0.35), Family::kAddSub);
+  EXPECT_EQ(family_for(0.30, 2.0), Family::kDot);
+  EXPECT_EQ(family_for(0.35, 2.0), Family::kAddSub);
+}
+
+TEST(Choose, KeepsToTheLayoutOfPackedWeights) {
+  if (!both_families_run()) GTEST_SKIP() << "one family alone here";
+  for (const TernaryKernel* kernel : runnable_ternary_kernels(usable_isa())) {
+    const Choice choice = choose("auto", usable_isa(), timer_of(1.0, 1.0), kernel->layout->name);
+    EXPECT_EQ(&choice.layout(), kernel->layout);
+    const bool as_packed_here =
+        kernel->layout == best_of(Family::kAddSub)->layout || kernel->layout == best_of(Family::kDot)->layout;
+    EXPECT_EQ(choice.note.empty(), as_packed_here) << kernel->layout->name << ": " << choice.note;
+  }
+}
+
 TEST(Choose, KeepsToAFamilyThatWasAskedForHoweverSlow) {
-  if (!Rivals().exist()) GTEST_SKIP() << "no layout has kernels of both families here";
+  if (!both_families_run()) GTEST_SKIP() << "one family alone here";
   for (const Choice::Step& step : choose("addsub", usable_isa(), timer_of(100.0, 1.0)).steps) {
     EXPECT_EQ(step.kernel->family, Family::kAddSub);
   }

@@ -21,19 +21,19 @@ endfunction()
 
 # tern_add_test(<name> SOURCES <file>... PARTS <part>... [LABELS <label>...]): a GoogleTest executable over some parts.
 function(tern_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 test "" "" "SOURCES;PARTS;LABELS;ENVIRONMENT")
+  cmake_parse_arguments(PARSE_ARGV 1 test "" "" "SOURCES;PARTS;LABELS")
   add_executable(${name} ${test_SOURCES})
   list(PREPEND test_PARTS base) # errors, which every part may throw
   list(REMOVE_DUPLICATES test_PARTS)
   list(TRANSFORM test_PARTS PREPEND tern_)
   target_link_libraries(${name} PRIVATE tern_internal ${test_PARTS} GTest::gtest GTest::gtest_main)
   set_target_properties(${name} PROPERTIES CXX_EXTENSIONS OFF)
-  # An empty value would make the next word the value.
-  set(properties "")
-  foreach(property IN ITEMS LABELS ENVIRONMENT)
-    if(test_${property})
-      list(APPEND properties ${property} "${test_${property}}")
-    endif()
-  endforeach()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+  if(TERN_TESTS_TOGETHER)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "${test_LABELS}")
+  elseif(test_LABELS)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${test_LABELS}")
+  else() # an empty value would make the next word the value
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
+  endif()
 endfunction()

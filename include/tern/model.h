@@ -29,8 +29,8 @@ struct OpenOptions {
   /// Threads used while loading; 0 = physical cores.
   unsigned threads = 0;
   /// Ternary kernels: "auto", a family ("addsub", "dot"), the name of one kernel, or DECODE+PROMPT, two of them. "auto"
-  /// is the add/subtract-only family, but where a dot-product kernel is measured to be 1.25 times as fast: for a size of
-  /// batch, or in the mean where it needs weights packed in another way.
+  /// is the add/subtract-only family, but where a dot-product kernel is measured to be 1.25 times as fast: for a size
+  /// of batch, or in the mean where it needs weights packed in another way.
   std::string kernel = "auto";
   I2sLayout i2s_layout = I2sLayout::k128;
   HeadType head = HeadType::kInt8;

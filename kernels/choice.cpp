@@ -24,7 +24,7 @@ bool answers(const TernaryKernel& kernel, std::string_view request) {
   return request == kernel.name || request == to_string(kernel.family);
 }
 
-/// Says why `request` can not be had under `isa`.
+/// Says why `request` cannot be had under `isa`.
 [[noreturn]] void fail_choice(std::string_view request, Isa isa) {
   std::vector<std::string_view> names;
   std::ranges::transform(runnable_ternary_kernels(isa), std::back_inserter(names),
@@ -79,11 +79,10 @@ std::string readers_of(std::string_view layout) {
     fail(ErrorKind::kInvalidArgument, "kernel \"{}\" does not read weights packed as \"{}\"; kernels that do: {}",
          request, layout, readers_of(layout));
   }
-  fail(
-      ErrorKind::kUnsupported,
-      "weights are packed as \"{}\" for {}, which can not run here with {} instructions; make the file again here from "
-      "the model that it was made of",
-      layout, readers_of(layout), to_string(isa));
+  fail(ErrorKind::kUnsupported,
+       "weights are packed as \"{}\" for {}, which cannot run here with {} instructions; make the file again here from "
+       "the model that it was made of",
+       layout, readers_of(layout), to_string(isa));
 }
 
 /// Kernels that read a layout; never none.

@@ -47,7 +47,7 @@ inline constexpr double kDotAdvantage = 1.25;
 /// Without a timer nothing is measured: the order of the kernels and their `min_prompt_tokens` decide. Where weights
 /// are packed already, `layout` names how: the choice is then among the kernels that read it.
 ///
-/// Errors    Error(kInvalidArgument): unknown, or can not run under `isa` (says what is missing, lists what can run),
+/// Errors    Error(kInvalidArgument): unknown, or cannot run under `isa` (says what is missing, lists what can run),
 ///           or does not read the layout; Error(kUnsupported): "auto", and no kernel that can run reads it
 [[nodiscard]] Choice choose(std::string_view request, Isa isa, const Timer& timer = {}, std::string_view layout = {});
 

@@ -29,7 +29,7 @@ namespace tern::kernels {
 /// The best instruction set that may be used: the processor's, capped by the environment variable TERN_ISA. What stands
 /// before it in the order of Isa may be used too, where the processor has it.
 ///
-/// Errors    Error(kInvalidArgument): TERN_ISA holds an unknown name, or one that this processor can not run
+/// Errors    Error(kInvalidArgument): TERN_ISA holds an unknown name, or one that this processor cannot run
 [[nodiscard]] Isa usable_isa();
 
 /// Kernels that may run under an instruction set, best first.

@@ -46,7 +46,7 @@ class Outbox {
 };
 
 /// Sums of one block of columns after the other, scaled and added to totals of kRows rows a few tokens at a time while
-/// the tiles are busy. What is put in waits until the next is: memory written by a tile register can not be read before
+/// the tiles are busy. What is put in waits until the next is: memory written by a tile register cannot be read before
 /// it has reached the cache, and waiting for that would stop both.
 template <std::size_t kRows>
 class ScaledOutbox {

@@ -2,7 +2,7 @@
 
 #include "kernels/kernels.h"
 
-/// The tables that the kernel files define. A kernel for an instruction set that this build can not compile is
+/// The tables that the kernel files define. A kernel for an instruction set that this build cannot compile is
 /// declared here and listed nowhere: see the list in dispatch.cpp.
 namespace tern::kernels {
 

@@ -37,7 +37,7 @@ not say is as in the options. A result is one line: line, id, text, finish_reaso
 prompt_tokens, generated_tokens and perhaps logprobs; or line, id and error. Empty
 lines are passed over.
 
-A record that can not be carried out has an error of its own, and the others go on:
+A record that cannot be carried out has an error of its own, and the others go on:
 no JSON or not UTF-8, an unknown field, a value of the wrong type or out of range,
 a prompt that is empty (where the model adds no beginning) or longer than the
 context, an id that was there before. The status is then 5. A full disk, a reader
@@ -218,7 +218,7 @@ class BatchRun {
     return *lines / shard_.count + (*lines % shard_.count >= shard_.index ? 1 : 0) - log_.done().size();
   }
 
-  /// The next record that can be carried out; those that can not have their errors at once.
+  /// The next record that can be carried out; those that cannot have their errors at once.
   std::optional<BatchRequest> next() {
     while (const auto line = lines_.next()) {
       ++line_number_;

@@ -59,7 +59,7 @@ void BatchLog::open(const Json& run, Existing existing) {
   } else if (existing == Existing::kRefuse && status.st_size > 0) {
     refuse(fmt::format("{}: holds results already: --resume goes on with them, --force replaces them", path_));
   } else if (status.st_size > 0 && !has_run) {
-    refuse(fmt::format("{}: can not be gone on with: {} is missing", path_, run_path()));
+    refuse(fmt::format("{}: cannot be gone on with: {} is missing", path_, run_path()));
   } else if (existing == Existing::kResume && has_run) {
     check_run(run);
     return read_done();
@@ -130,7 +130,7 @@ void BatchLog::write(std::string_view line) {
 }
 
 void BatchLog::fail_to_write() const {
-  throw Error(ErrorKind::kIo, fmt::format("{}: can not be written: {}", path_, std::strerror(errno)));
+  throw Error(ErrorKind::kIo, fmt::format("{}: cannot be written: {}", path_, std::strerror(errno)));
 }
 
 void InOrder::expect(std::size_t line) {

@@ -17,7 +17,7 @@ namespace tern::tools {
 ///
 /// A result is written whole, in one call; what a killed process has left of a line is cut off when the batch goes on.
 /// Beside the file lies FILE.run, which says what the results depend on, so that a batch never goes on with another
-/// model or other options. "-" and whatever is no regular file is written to as it is, and can not be gone on with.
+/// model or other options. "-" and whatever is no regular file is written to as it is, and cannot be gone on with.
 class BatchLog {
  public:
   enum class Existing { kRefuse, kResume, kReplace };

@@ -14,6 +14,7 @@ namespace tern::tools {
 namespace {
 
 constexpr std::size_t kQuickRepetitions = 3;
+constexpr std::size_t kMostMemoryRepetitions = 5;  // the limits of each point are measured in all rounds
 constexpr std::uint64_t kLeastMemory = 256'000'000;  // bytes to read, when caches are small
 constexpr std::uint64_t kMostMemory = 1'000'000'000;
 
@@ -43,13 +44,14 @@ ModelBenchOptions complete(const BenchOptions& o, const ModelSummary& model, con
 
 std::vector<MachineLimits> measure_memory(const BenchOptions& options, const MachineDescription& machine,
                                           const std::vector<unsigned>& threads, const InterruptGuard& interrupt) {
+  const std::size_t most = options.quick ? kQuickRepetitions : kMostMemoryRepetitions;
+  const std::size_t repetitions = std::min(options.repetitions, most);
   Progress progress("memory", false);
   std::vector<MachineLimits> list;
   for (const unsigned n : threads) {
     progress.update(static_cast<double>(list.size()) / static_cast<double>(threads.size()));
     if (interrupt.requested()) break;
-    list.push_back(measure_limits(bytes_to_read(machine), n, options.quick ? kQuickRepetitions : options.repetitions,
-                                  [&] { return !interrupt.requested(); }));
+    list.push_back(measure_limits(bytes_to_read(machine), n, repetitions, [&] { return !interrupt.requested(); }));
   }
   return list;
 }
@@ -85,6 +87,7 @@ int bench_a_model(const BenchOptions& options) {
     };
     report.benchmark = bench_model(model, bench);
   }
+  if (report.benchmark.points.empty()) return InterruptGuard::status();  // stopped before there was a figure
   if (!options.html.empty()) write_file(options.html, to_html(report));
   print(options.json       ? to_line(to_json(report))
         : options.csv      ? to_csv(report)

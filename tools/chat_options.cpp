@@ -61,7 +61,7 @@ void SessionFlag::load(Session& session) const {
   if (fs::exists(path, ignored)) return session.load(path);
   const fs::path folder = fs::path(path).parent_path();
   if (!folder.empty() && !fs::is_directory(folder, ignored)) {
-    throw Error(ErrorKind::kIo, fmt::format("{}: can not be written: {} is no folder", path, folder.string()));
+    throw Error(ErrorKind::kIo, fmt::format("{}: cannot be written: {} is no folder", path, folder.string()));
   }
 }
 

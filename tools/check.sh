@@ -27,11 +27,11 @@ step_asan-tools() { build asan-tools test_tools && ctest --preset asan-tools; }
 step_tsan() { build tsan test_base engine_threads_test && ctest --preset tsan; }
 step_clang() { build clang && ctest --preset clang -LE slow; }
 
-skipped=77 # the exit status of a step that can not run here
+skipped=77 # the exit status of a step that cannot run here
 prepare_aarch64() {
   if [ "$(uname -m)" = aarch64 ] || ! tools/setup.sh --for-aarch64 ||
     ! tools/aarch64_sysroot.sh build/aarch64-sysroot; then
-    echo "check: skipped: this machine can not cross-build for AArch64"
+    echo "check: skipped: this machine cannot cross-build for AArch64"
     return "$skipped"
   fi
 }

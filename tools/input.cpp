@@ -25,14 +25,14 @@ using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
 
 OpenFile open_file(const std::string& path) {
   OpenFile file(std::fopen(path.c_str(), "rb"));
-  if (!file) throw Error(ErrorKind::kIo, fmt::format("{}: can not be opened: {}", path, std::strerror(errno)));
+  if (!file) throw Error(ErrorKind::kIo, fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
   return file;
 }
 
 void check_read(std::FILE* file, std::string_view name) {
   if (std::ferror(file) != 0) {
     if (errno == EINTR) throw Interrupted{};
-    throw Error(ErrorKind::kIo, fmt::format("{}: can not be read: {}", name, std::strerror(errno)));
+    throw Error(ErrorKind::kIo, fmt::format("{}: cannot be read: {}", name, std::strerror(errno)));
   }
 }
 

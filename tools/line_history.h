@@ -14,7 +14,7 @@ class LineHistory {
  public:
   static constexpr std::size_t kMaxLines = 1000;  // older ones are forgotten when the file is read
 
-  /// Nothing is kept with an empty path. A file that can not be read is an empty one.
+  /// Nothing is kept with an empty path. A file that cannot be read is an empty one.
   explicit LineHistory(std::filesystem::path file);
 
   [[nodiscard]] const std::vector<std::string>& lines() const noexcept { return lines_; }

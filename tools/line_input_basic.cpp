@@ -47,7 +47,7 @@ class BasicInput final : public LineInput {
     char buffer[4096];
     const ::ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
     if (n < 0 && errno != EINTR && errno != EIO) {  // EIO: the terminal went away
-      throw Error(ErrorKind::kIo, fmt::format("standard input: can not be read: {}", std::strerror(errno)));
+      throw Error(ErrorKind::kIo, fmt::format("standard input: cannot be read: {}", std::strerror(errno)));
     }
     if (n > 0) held_.append(buffer, static_cast<std::size_t>(n));
     return n > 0 || (n < 0 && errno == EINTR);

@@ -37,7 +37,7 @@ void write_to_stdout(const char* data, std::size_t size) {
 }
 
 /// Opens a file of its own beside `path`: what somebody put there beforehand, such as a link, is not written to.
-/// Returns -1 with errno when it can not.
+/// Returns -1 with errno when it cannot.
 int open_temporary(const fs::path& path, ::mode_t mode, fs::path& temporary) {
   constexpr int kMaxTries = 100;  // a process with this number may have been killed and left one behind
   for (int i = 0; i < kMaxTries; ++i) {
@@ -137,7 +137,7 @@ void OutputFile::commit() {
 }
 
 void OutputFile::fail_to_write() const {
-  throw Error(ErrorKind::kIo, fmt::format("{}: can not be written: {}", path_.string(), std::strerror(errno)));
+  throw Error(ErrorKind::kIo, fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(errno)));
 }
 
 Progress::Progress(std::string label, bool quiet)

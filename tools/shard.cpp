@@ -65,7 +65,7 @@ std::optional<Shard> find_process() {
   return std::nullopt;
 }
 
-/// --array=MIN-MAX:STEP. A task of a list, or of a part that is run once more, can not know which shard it was: only
+/// --array=MIN-MAX:STEP. A task of a list, or of a part that is run once more, cannot know which shard it was: only
 /// whole ranges from 0 or 1 on are taken.
 std::optional<Shard> find_array_task() {
   constexpr Source kTask = {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"};

@@ -7,9 +7,9 @@ namespace tern::tools {
 
 inline constexpr int kSuccess = 0;
 inline constexpr int kInternalError = 1;
-inline constexpr int kUsageError = 2;    ///< an option or argument that can not be carried out
+inline constexpr int kUsageError = 2;    ///< an option or argument that cannot be carried out
 inline constexpr int kModelError = 3;    ///< a model or saved file that is broken, or needs what tern does not have
-inline constexpr int kIoError = 4;       ///< a file or standard output that can not be opened, read or written
+inline constexpr int kIoError = 4;       ///< a file or standard output that cannot be opened, read or written
 inline constexpr int kRecordErrors = 5;  ///< a batch is done, but some of its records have an error instead of a text
 inline constexpr int kFaultFound = 6;    ///< tern doctor, or a verification, found something wrong
 // 129, 130, 143: stopped by SIGHUP, Ctrl-C, SIGTERM; see InterruptGuard::status()

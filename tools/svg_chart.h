@@ -23,7 +23,7 @@ struct ChartSeries {
 };
 
 struct LineChart {
-  std::string title;  ///< for those who can not see it
+  std::string title;  ///< for those who cannot see it
   std::string x_unit;
   std::string y_unit;
   std::vector<ChartSeries> series;

@@ -39,7 +39,7 @@ TerminalSignals::Event event_of(unsigned char signal) {
 
 TerminalSignals::TerminalSignals() {
   if (::pipe2(event_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
-    throw Error(ErrorKind::kIo, fmt::format("a pipe can not be made: {}", std::strerror(errno)));
+    throw Error(ErrorKind::kIo, fmt::format("a pipe cannot be made: {}", std::strerror(errno)));
   }
   interrupt_seen = 0;
   struct sigaction action {};

@@ -37,9 +37,9 @@ constexpr Entry kCommands[] = {
 constexpr const char* kFooter = R"(Exit status:
   0    success
   1    an error inside tern
-  2    an option or argument that can not be carried out
+  2    an option or argument that cannot be carried out
   3    a model or saved file that is broken or not supported
-  4    a file, or standard output, that can not be opened, read or written
+  4    a file, or standard output, that cannot be opened, read or written
   5    a batch is done, but some of its records have an error instead of a text
   6    tern doctor, or tern convert --verify, found something wrong
   130  stopped by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP

@@ -31,7 +31,7 @@ struct TokenizeOptions {
 
 /// Text within quotes, as in C: control characters and bytes that are not ASCII as \xNN, but whole UTF-8 as it is.
 std::string quote(std::string_view text) {
-  // JSON's rules for what is printable; a piece may be part of a UTF-8 sequence, which JSON can not hold.
+  // JSON's rules for what is printable; a piece may be part of a UTF-8 sequence, which JSON cannot hold.
   const Json json(text);
   try {
     return json.dump();

@@ -23,7 +23,7 @@ struct MachineDescription {
   std::uint64_t memory_bytes = 0;
   std::uint64_t available_bytes = 0;  ///< of memory, now
   std::uint64_t last_level_cache_bytes = 0;
-  std::string energy;  ///< what energy is read from, or why it can not be
+  std::string energy;  ///< what energy is read from, or why it cannot be
 };
 
 [[nodiscard]] MachineDescription describe_machine();
@@ -65,7 +65,7 @@ struct SpeedPoint {
   std::size_t depth = 0;   ///< tokens held before
   unsigned threads = 0;
   std::vector<double> seconds;  ///< of each repetition
-  std::vector<double> joules;   ///< of the processor's packages, in each repetition; empty when it can not be read
+  std::vector<double> joules;   ///< of the processor's packages, in each repetition; empty when it cannot be read
   std::uint64_t bytes = 0;      ///< weights, keys and values that one repetition reads
   double macs = 0.0;            ///< multiply-adds with weights of one repetition; attention is not counted
   double limit_seconds = 0.0;   ///< memory and processor allow no less; 0 when unknown

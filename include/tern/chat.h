@@ -19,7 +19,7 @@ struct ChatMessage {
   /// "system", "user", "assistant", "tool". Trusted, since templates make control tokens of it: not for users to
   /// choose.
   std::string role;
-  /// Whatever it holds, it can not become a control token.
+  /// Whatever it holds, it cannot become a control token.
   std::string content;
   /// Further fields of the turn: a JSON object such as {"tool_calls": [...]}; empty for none. As harmless as content.
   std::string more_json = {};

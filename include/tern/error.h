@@ -7,8 +7,8 @@ namespace tern {
 
 /// What went wrong, coarse enough to be mapped to an exit status.
 enum class ErrorKind {
-  kInvalidArgument,  ///< an option or a call that can not be carried out as given
-  kIo,               ///< a file that can not be opened, read or written
+  kInvalidArgument,  ///< an option or a call that cannot be carried out as given
+  kIo,               ///< a file that cannot be opened, read or written
   kBadFile,          ///< a file whose bytes contradict its format
   kUnsupported,      ///< a well-formed file that needs something tern does not have
 };

@@ -25,7 +25,7 @@ struct KernelReadyOptions {
 /// replaces what was there.
 ///
 /// Returns   false when it was told to stop: nothing is left then
-/// Errors    as Model::open; Error(kIo): can not be written; Error(kUnsupported): is kernel-ready already;
+/// Errors    as Model::open; Error(kIo): cannot be written; Error(kUnsupported): is kernel-ready already;
 ///           Error(kInvalidArgument): an unknown layout
 /// Cost      reads every byte of the model; memory for one tensor and the int8 head at a time
 [[nodiscard]] bool write_kernel_ready(const std::filesystem::path& model, const std::filesystem::path& out,

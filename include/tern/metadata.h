@@ -14,7 +14,7 @@ struct MetadataEntry {
 };
 
 /// The keys of a GGUF file, in its order, or those that a Hugging Face directory amounts to. A file may hold a model
-/// that tern can not run.
+/// that tern cannot run.
 ///
 /// Errors    Error: kIo, kBadFile, kUnsupported (version, byte order)
 [[nodiscard]] std::vector<MetadataEntry> read_metadata(const std::filesystem::path& path);

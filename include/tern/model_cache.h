@@ -23,7 +23,7 @@ struct CachedModel {
 };
 
 /// Opens a model by its kernel-ready copy (tern/kernel_ready.h), which is made first if there is none yet. Where that
-/// can not be done, because the disk is full or the directory not writable or another process is at it, the note says
+/// cannot be done, because the disk is full or the directory not writable or another process is at it, the note says
 /// so and the model is opened as ever.
 ///
 /// A copy belongs to the files, kernels and head that it was made for: a hash over the files' names, sizes, times of

@@ -32,7 +32,7 @@ class WordHash {
     hash_ = (hash_ ^ word) * 1099511628211u;
     hash_ ^= hash_ >> 32;  // the product alone would never carry a high bit down
   }
-  /// With its length, so that texts in a row can not be taken for others.
+  /// With its length, so that texts in a row cannot be taken for others.
   void add_text(std::string_view text) noexcept {
     add(std::uint64_t{text.size()});
     add(std::as_bytes(std::span(text)));

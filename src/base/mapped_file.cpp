@@ -23,13 +23,13 @@ namespace {
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   // O_NONBLOCK: opening a FIFO must fail below, not hang here.
   descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor_ < 0) fail_errno(path, "can not open");
+  if (descriptor_ < 0) fail_errno(path, "cannot open");
   struct stat status = {};
   const bool known = ::fstat(descriptor_, &status) == 0;
   const bool regular = known && S_ISREG(status.st_mode);
   if (!regular || status.st_size == 0) {
     ::close(descriptor_);
-    if (!known) fail_errno(path, "can not stat");
+    if (!known) fail_errno(path, "cannot stat");
     if (S_ISDIR(status.st_mode)) fail(ErrorKind::kIo, "{}: is a directory, expected a file", path.string());
     if (!regular) fail(ErrorKind::kIo, "{}: not a regular file", path.string());
     fail(ErrorKind::kBadFile, "{}: file is empty", path.string());
@@ -38,7 +38,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0);
   if (mapping == MAP_FAILED) {
     ::close(descriptor_);
-    fail_errno(path, "can not map");
+    fail_errno(path, "cannot map");
   }
   data_ = static_cast<const std::byte*>(mapping);
 }
@@ -75,7 +75,7 @@ void MappedFile::fetch(std::span<const std::byte> part) noexcept {
 
 void MappedFile::check_not_truncated() const {
   struct stat status = {};
-  if (::fstat(descriptor_, &status) != 0) fail_errno(path_, "can not stat");
+  if (::fstat(descriptor_, &status) != 0) fail_errno(path_, "cannot stat");
   if (static_cast<std::size_t>(status.st_size) < size_) {
     fail(ErrorKind::kBadFile, "{}: file was truncated while in use: expected {} bytes, found {}", path_.string(), size_,
          status.st_size);

@@ -62,7 +62,7 @@ void NewFile::commit() {
 }
 
 void NewFile::fail_to_write(int error) const {
-  fail(ErrorKind::kIo, "{}: can not be written: {}", path_.string(), std::strerror(error));
+  fail(ErrorKind::kIo, "{}: cannot be written: {}", path_.string(), std::strerror(error));
 }
 
 }  // namespace tern

@@ -14,7 +14,7 @@ namespace tern::chat {
 /// A code point, and in bit 31 where it comes from: set for what users wrote, clear for what the template wrote.
 ///
 /// Characters keep that bit through every slice, split, join and filter, so that a rendered text still tells the two
-/// apart, and a user can not forge a control token in whatever way the template takes the message to pieces.
+/// apart, and a user cannot forge a control token in whatever way the template takes the message to pieces.
 /// Bytes that are not UTF-8 are kept as kBadByte + byte.
 using Char = char32_t;
 inline constexpr Char kUserBit = 0x80000000;

@@ -26,7 +26,7 @@ template <typename... Args>
 }
 
 /// Makes all rows of a tensor, some megabytes of them at a time: make(row_begin, row_end, bytes) writes so many rows
-/// of row_bytes, from several threads at once, and returns the first one that can not be made, or kNoRow. So does this.
+/// of row_bytes, from several threads at once, and returns the first one that cannot be made, or kNoRow. So does this.
 template <typename Make>
 std::size_t put_rows(const SourceTensor& source, std::size_t row_bytes, ThreadPool& pool, const format::PutBytes& put,
                      const Make& make) {
@@ -162,7 +162,7 @@ std::size_t pack_rows(const SourceTensor& source, const weights::TensorCodec& ty
   return kNoRow;
 }
 
-/// Rows as values of a float type; returns the first that can not be had, or kNoRow.
+/// Rows as values of a float type; returns the first that cannot be had, or kNoRow.
 std::size_t encode_rows(const SourceTensor& source, const weights::TensorCodec& type, std::size_t row_begin,
                         std::size_t row_end, std::byte* to) {
   const std::size_t cols = source.cols();

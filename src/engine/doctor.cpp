@@ -125,7 +125,7 @@ Finding examine_i2s_layout(const std::filesystem::path& path, OpenOptions option
     return {"I2_S layout", Health::kFault, fmt::format("{}; use --i2s-layout {}", text, is_64 ? 128 : 64)};
   }
   if (nats < other - kClearlyBetter) return {"I2_S layout", Health::kGood, text};
-  return {"I2_S layout", Health::kRemark, text + ": can not be told apart"};
+  return {"I2_S layout", Health::kRemark, text + ": cannot be told apart"};
 }
 
 Finding examine_memory(const ModelSummary& model) {

@@ -17,7 +17,7 @@ class EnergyMeter {
   /// What is read, or why nothing can be: one line.
   [[nodiscard]] const std::string& description() const noexcept { return description_; }
 
-  /// Joules since the last call or since construction; nothing when a counter can not be read. Counters go back to zero
+  /// Joules since the last call or since construction; nothing when a counter cannot be read. Counters go back to zero
   /// after minutes or hours: that is understood once between two calls.
   [[nodiscard]] std::optional<double> take();
 

@@ -56,7 +56,7 @@ void add_file(WordHash& hash, const fs::path& path) {
   const Descriptor file(path, O_RDONLY | O_NONBLOCK);
   struct stat status = {};
   if (file.number() < 0 || ::fstat(file.number(), &status) != 0) {
-    fail(ErrorKind::kIo, "{}: can not be read", path.string());
+    fail(ErrorKind::kIo, "{}: cannot be read", path.string());
   }
   hash.add_text(path.filename().string());
   for (const auto number :
@@ -107,7 +107,7 @@ fs::path directory_of(const ModelCacheOptions& cache) {
 class Lock {
  public:
   explicit Lock(const fs::path& directory) : file_(directory / "lock", O_RDWR | O_CREAT) {
-    if (file_.number() < 0) fail(ErrorKind::kIo, "{}: can not be written", directory.string());
+    if (file_.number() < 0) fail(ErrorKind::kIo, "{}: cannot be written", directory.string());
     if (::flock(file_.number(), LOCK_EX | LOCK_NB) != 0) fail(ErrorKind::kIo, "another process is making one");
   }
 

@@ -104,7 +104,7 @@ class SessionImpl {
 
   void rewind(std::size_t n_tokens) {
     if (n_tokens > text_.position()) {
-      fail(ErrorKind::kInvalidArgument, "can not rewind to {} tokens: only {} are held", n_tokens, text_.position());
+      fail(ErrorKind::kInvalidArgument, "cannot rewind to {} tokens: only {} are held", n_tokens, text_.position());
     }
     // The last logits are then those after the last token that is left, if they are still here.
     const std::size_t n_dropped = text_.position() - n_tokens;

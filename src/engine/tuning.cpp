@@ -104,7 +104,7 @@ Measurements read_file(const std::string& key) {
   return found;
 }
 
-/// Does nothing when the file can not be written.
+/// Does nothing when the file cannot be written.
 void write_file(const std::string& key, const Measurements& measurements) {
   const fs::path path = cache_file(key);
   if (path.empty()) return;

@@ -30,7 +30,7 @@ constexpr std::uint64_t kHeaderBytes = 24;
 constexpr std::uint64_t kMinKeyBytes = 8 + 4 + 1;             // empty key, type, the smallest value
 constexpr std::uint64_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;  // empty name, n_dims, one dim, type, offset
 
-// Limits far above any real file, so that a hostile one can not make us allocate or loop for long.
+// Limits far above any real file, so that a hostile one cannot make us allocate or loop for long.
 constexpr std::uint64_t kMaxKeys = 65536;
 constexpr std::uint64_t kMaxTensors = 4 * 65536;
 constexpr std::uint64_t kMaxKeyNameBytes = 65535;
@@ -135,7 +135,7 @@ void check_bools(const ByteReader& reader, std::span<const std::byte> bytes, std
   }
 }
 
-/// Refuses a count whose elements can not be there, before anything is allocated for them.
+/// Refuses a count whose elements cannot be there, before anything is allocated for them.
 void check_array_fits(const ByteReader& reader, std::string_view key, std::uint64_t count, std::uint64_t max,
                       std::uint64_t element_bytes) {
   if (count > max) {

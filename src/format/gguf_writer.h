@@ -37,7 +37,7 @@ struct WriteHooks {
 /// complete, and then replaces what was there. `general.alignment` of the metadata, or 32 bytes, is heeded.
 ///
 /// Returns   false when it was told to stop: nothing is left then
-/// Errors    Error(kIo): can not be written; what produce() throws; nothing is left either
+/// Errors    Error(kIo): cannot be written; what produce() throws; nothing is left either
 /// Cost      no more memory than the header and what produce() hands over at a time
 /// Source    ggml's GGUF specification, version 3; drawn in gguf.cpp
 [[nodiscard]] bool write_gguf(const std::filesystem::path& path, const Metadata& metadata,

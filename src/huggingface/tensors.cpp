@@ -228,7 +228,7 @@ class TensorTranslator {
       refuse(stored, ErrorKind::kBadFile, "expected 2 dimensions, found {}", stored.shape.size());
     }
     if (stored.dtype == Dtype::kU8 && form_ == TernaryForm::kPacked) {
-      tensor.dims[1] *= 4;  // rows; the product with 4 can not overflow, the bytes are there
+      tensor.dims[1] *= 4;  // rows; the product with 4 cannot overflow, the bytes are there
       tensor.n_elements *= 4;
       source.scale = read_scale(stored);
       tensor.stored_as = "packed U8";

@@ -35,7 +35,7 @@ struct KvShape {
 class KvCache {
  public:
   /// No pages yet.
-  /// Errors    Error(kInvalidArgument) when the size can not be had, or heads are too long for kInt8
+  /// Errors    Error(kInvalidArgument) when the size cannot be had, or heads are too long for kInt8
   KvCache(KvShape shape, KvType type);
 
   /// Makes sure that positions [begin, end) can be stored: makes pages, and copies those that another text shares.

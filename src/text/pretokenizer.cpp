@@ -130,7 +130,7 @@ Pretokenizer::Pretokenizer(std::span<const std::string_view> patterns) {
       fail(ErrorKind::kUnsupported, "pre-tokenizer: PCRE2 refuses the pattern {}: {}", expanded, error_text(error));
     }
     codes_.emplace_back(code);
-    pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE);  // where it can not compile, the interpreter matches the same
+    pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE);  // where it cannot compile, the interpreter matches the same
   }
 }
 

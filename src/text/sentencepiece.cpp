@@ -80,7 +80,7 @@ Vocabulary read_sentencepiece_vocabulary(const format::Metadata& metadata, const
     } else {
       append_unmarked(text, bytes);
     }
-    // A real space in a text can not come out of merging, where all spaces are U+2581.
+    // A real space in a text cannot come out of merging, where all spaces are U+2581.
     const bool is_literal = type == TokenType::kControl || type == TokenType::kUnknown || type == TokenType::kByte;
     vocabulary.add_token(bytes, type, !is_literal && text.find(' ') == std::string_view::npos);
   }

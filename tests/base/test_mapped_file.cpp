@@ -62,7 +62,7 @@ TEST_F(MappedFileTest, ReleasedBytesCanBeReadAgain) {
 }
 
 TEST_F(MappedFileTest, RefusesWhatIsNoFile) {
-  expect_error(ErrorKind::kIo, "nothing: can not open", [&] { MappedFile file(folder_ / "nothing"); });
+  expect_error(ErrorKind::kIo, "nothing: cannot open", [&] { MappedFile file(folder_ / "nothing"); });
   expect_error(ErrorKind::kIo, "is a directory, expected a file", [&] { MappedFile file(folder_); });
   expect_error(ErrorKind::kIo, "/dev/null: not a regular file", [] { MappedFile file("/dev/null"); });
   const auto empty = write("empty", "");
@@ -79,7 +79,7 @@ TEST_F(MappedFileTest, RefusesAFileThatMayNotBeRead) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
   const auto path = write("secret", "abc");
   ASSERT_EQ(::chmod(path.c_str(), 0), 0);
-  expect_error(ErrorKind::kIo, "secret: can not open", [&] { MappedFile file(path); });
+  expect_error(ErrorKind::kIo, "secret: cannot open", [&] { MappedFile file(path); });
 }
 
 TEST_F(MappedFileTest, NoticesThatTheFileShrank) {

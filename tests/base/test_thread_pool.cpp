@@ -141,7 +141,7 @@ TEST(ThreadPool, CountsTheCores) {
 TEST(ThreadPool, RefusesMoreThreadsThanTheSystemGives) {
   EXPECT_THROW(ThreadPool(1u << 20), Error);
 #ifndef TERN_SANITIZED  // sanitizers reserve terabytes, which such a limit forbids
-  // A limit on memory makes threads fail to start half way. In a child, since limits can not be taken back.
+  // A limit on memory makes threads fail to start half way. In a child, since limits cannot be taken back.
   const ::pid_t child = ::fork();
   if (child == 0) {
     const ::rlimit limit{std::size_t{1} << 30, std::size_t{1} << 30};  // bytes; a stack is 8 MB

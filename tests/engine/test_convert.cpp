@@ -100,7 +100,7 @@ std::vector<float> logits_of(const std::filesystem::path& path) {
   return test::all_logits(session, {1, 17, 250, 33, 99, 200, 201, 64});
 }
 
-/// Gives every I2_S tensor a scale that 16 bits can not hold.
+/// Gives every I2_S tensor a scale that 16 bits cannot hold.
 GgufBuilder with_odd_scales(GgufBuilder model) {
   float scale = kOddScale;
   for (GgufBuilder::Tensor& tensor : model.tensors) {

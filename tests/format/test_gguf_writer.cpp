@@ -167,14 +167,14 @@ TEST_F(GgufWriter, SaysThatThereIsNoRoomAndLeavesNothing) {
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   const ::rlimit small{.rlim_cur = 200000, .rlim_max = before.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  test::expect_error(ErrorKind::kIo, "out.gguf: can not be written: File too large",
+  test::expect_error(ErrorKind::kIo, "out.gguf: cannot be written: File too large",
                      [&] { static_cast<void>(write_gguf(path_, Metadata("new"), large_tensor())); });
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   EXPECT_TRUE(is_empty());
 }
 
 TEST_F(GgufWriter, NamesTheFileThatItCanNotMake) {
-  test::expect_error(ErrorKind::kIo, "nowhere/out.gguf: can not be written: No such file",
+  test::expect_error(ErrorKind::kIo, "nowhere/out.gguf: cannot be written: No such file",
                      [&] { static_cast<void>(write_gguf(directory_ / "nowhere" / "out.gguf", Metadata("new"), {})); });
 }
 

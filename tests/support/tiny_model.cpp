@@ -209,9 +209,9 @@ GgufBuilder make_tiny_model(const TinyModelOptions& options) {
 
 void write_file(const std::string& path, const std::vector<std::byte>& bytes) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (file == nullptr) throw std::runtime_error(path + ": can not be opened");
+  if (file == nullptr) throw std::runtime_error(path + ": cannot be opened");
   const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  if (std::fclose(file) != 0 || !written) throw std::runtime_error(path + ": can not be written");
+  if (std::fclose(file) != 0 || !written) throw std::runtime_error(path + ": cannot be written");
 }
 
 }  // namespace tern::test

@@ -16,7 +16,7 @@ namespace tern::test {
 
 inline std::string read_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw std::runtime_error("can not open " + file.string());
+  if (!stream) throw std::runtime_error("cannot open " + file.string());
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 

@@ -55,7 +55,7 @@ test::TokenizerFile sentencepiece_of(const std::vector<std::pair<std::string, st
   for (const auto& [left, right] : list) {
     tokens.push_back({marked(left + right), test::kNormal, -static_cast<float>(tokens.size())});
   }
-  tokens.push_back({"a\xE2\x96\x81", test::kNormal, -999});  // so that texts can not be cut at their spaces
+  tokens.push_back({"a\xE2\x96\x81", test::kNormal, -999});  // so that texts cannot be cut at their spaces
   return test::sentencepiece_file(tokens);
 }
 

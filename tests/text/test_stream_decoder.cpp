@@ -57,7 +57,7 @@ TEST(StreamDecoder, HoldsAtMostThreeBytes) {
   EXPECT_EQ(decoder.push(0x9F), "");
   EXPECT_EQ(decoder.push(0x8E), "");
   EXPECT_EQ(decoder.push(0x89), "\xF0\x9F\x8E\x89");
-  // What can not become a character is given out at once.
+  // What cannot become a character is given out at once.
   EXPECT_EQ(decoder.push(0x80), "\x80");
   EXPECT_EQ(decoder.push(0xE2), "");
   EXPECT_EQ(decoder.push('a'),

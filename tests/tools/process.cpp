@@ -64,7 +64,7 @@ bool read_some(int from, std::string& to) {
 }
 
 void feed(Pipe& in, const std::string& input) {
-  // Inputs here fit into a pipe's buffer, so this can not block on a child that does not read.
+  // Inputs here fit into a pipe's buffer, so this cannot block on a child that does not read.
   if (!input.empty() && ::write(in.write_end, input.data(), input.size()) < 0) return;
   in.close_write();
 }

@@ -247,7 +247,7 @@ TEST_F(BatchCommand, AnInputOfNothing) {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_EQ(read(output_), "");
   }
-  expect_error(run_tern(with_model("batch", {"-i", "/", "-q"})), 4, "/: can not be read");
+  expect_error(run_tern(with_model("batch", {"-i", "/", "-q"})), 4, "/: cannot be read");
 }
 
 TEST_F(BatchCommand, RefusesOptionsThatMakeNoSense) {

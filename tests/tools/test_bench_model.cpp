@@ -103,7 +103,7 @@ TEST_F(BenchModel, LeavesOutWhatIsNone) {
 TEST_F(BenchModel, StopsInOrder) {
   // The time limit of coreutils sends the signal, since nothing is printed before the end; to one process, once.
   const std::string page = temporary_path("stopped.html");
-  const std::string command = std::string("timeout --foreground --preserve-status -s INT 2 '") + TERN_CLI +
+  const std::string command = std::string("timeout --foreground --preserve-status -s INT 4 '") + TERN_CLI +
                               "' bench -m '" + model_ + "' -p 100 -t 1 --reps 10000 --html '" + page + "' > '" +
                               temporary_path("out") + "'";
   const int status = std::system(command.c_str());

@@ -265,11 +265,11 @@ TEST_F(Commands, InspectJsonHoldsTheSameFacts) {
   const Outcome outcome = run_tern({"inspect", "--json", "--tensors", model_, "-c", "100", "--kv", "f32"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const auto object = nlohmann::json::parse(outcome.out);
-  EXPECT_EQ(object["layers"], 2);
+  EXPECT_EQ(object["n_layers"], 2);
   EXPECT_EQ(object["tensors"]["types"]["TQ2_0"]["tensors"], 14);
   EXPECT_EQ(object["tensors"]["list"].size(), 14u + 5u + 1u);
   // 2 layers of keys and values, 2 heads of 64 numbers of 4 bytes, for 100 tokens.
-  EXPECT_EQ(object["memory"]["kv_cache_bytes"], 2 * 2 * 2 * 64 * 4 * 100);
+  EXPECT_EQ(object["memory"]["kv_bytes"], 2 * 2 * 2 * 64 * 4 * 100);
 }
 
 }  // namespace

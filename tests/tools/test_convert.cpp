@@ -77,7 +77,7 @@ TEST_F(ConvertCommand, RefusesWhatItCanNotDo) {
   expect_error(run_tern({"convert", model_}), 2, "--output");
   expect_error(run_tern({"convert", model_, "-o", "-"}), 2, "--output: expected the name of a file, found -");
   expect_error(run_tern({"convert", model_, "-o", ""}), 2, "--output: expected the name of a file, found nothing");
-  expect_error(run_tern({"convert", model_ + "x", "-o", output_}), 4, "can not open");
+  expect_error(run_tern({"convert", model_ + "x", "-o", output_}), 4, "cannot open");
   EXPECT_TRUE(left_nothing());
   std::ofstream(output_) << "mine";
   expect_error(convert({}), 2, "is there already (--force replaces it)");
@@ -87,7 +87,7 @@ TEST_F(ConvertCommand, SaysThatTheFileGetsTooLong) {
   const std::string limited = "ulimit -f 8; exec \"$0\" \"$@\"";  // 4 or 8 KiB
   expect_error(
       run_tern(Launch{.arguments = {"-c", limited, tern_command(), "convert", model_, "-o", output_}, .program = "sh"}),
-      4, "out.gguf: can not be written: File too large");
+      4, "out.gguf: cannot be written: File too large");
   EXPECT_TRUE(left_nothing());
 }
 

@@ -28,7 +28,7 @@ TEST_F(Doctor, SaysAsJsonWhatIsWrongWithTheModelOfTheEnvironment) {
 TEST_F(Doctor, TellsMistakesFromFaults) {
   expect_error(run_tern(with_model("doctor", {"--kernel", "magic"})), 2, "magic");
   expect_error(run_tern({"doctor", "--kernel", "magic"}), 2, "magic");
-  expect_error(run_tern({"doctor", model_ + "x"}), 4, "can not open");
+  expect_error(run_tern({"doctor", model_ + "x"}), 4, "cannot open");
 }
 
 TEST_F(Doctor, IsQuietOnRequest) {

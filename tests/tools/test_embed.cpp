@@ -92,7 +92,7 @@ TEST_F(Embed, NamesMistakes) {
   EXPECT_FALSE(std::filesystem::exists(file));
   EXPECT_EQ(embed({"-c", "4", "--truncate", "abcdef"}).out, embed({"abc"}).out);
   expect_error(embed({"-i", file, "a"}), 2, "expected one of them");
-  expect_error(embed({"-i", file}), 4, "can not be opened");
+  expect_error(embed({"-i", file}), 4, "cannot be opened");
   expect_error(embed({"--jsonl", "a"}), 2, "excludes");
   expect_error(embed({"c", "--similarity", "a", "b"}), 2, "excludes");
   expect_error(embed({"--similarity", "a", "b", "-o", file}), 2, "excludes");

@@ -8,7 +8,7 @@ namespace {
 
 class SameBits : public CommandTest {
  protected:
-  /// The bytes of the logits after each of 96 tokens; empty when this machine can not run that.
+  /// The bytes of the logits after each of 96 tokens; empty when this machine cannot run that.
   [[nodiscard]] std::string logits(std::vector<std::string> options, const char* isa = nullptr) const {
     std::string tokens = "0";
     for (int i = 1; i < 96; ++i) tokens += "," + std::to_string(i * 31 % 250 + 3);

@@ -14,7 +14,7 @@ namespace tern::tools {
 namespace {
 
 constexpr std::size_t kQuickRepetitions = 3;
-constexpr std::size_t kMostMemoryRepetitions = 5;  // the limits of each point are measured in all rounds
+constexpr std::size_t kMostMemoryRepetitions = 5;    // the limits of each point are measured in all rounds
 constexpr std::uint64_t kLeastMemory = 256'000'000;  // bytes to read, when caches are small
 constexpr std::uint64_t kMostMemory = 1'000'000'000;
 

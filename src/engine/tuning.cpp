@@ -78,9 +78,15 @@ class ProductTimer {
 
 // --- remembering ------------------------------------------------------------------------------------------------
 
+#ifdef TERN_DCHECKS
+constexpr const char* kBuild = "checked ";  // checks slow some kernels down, and not all alike
+#else
+constexpr const char* kBuild = "";
+#endif
+
 /// First line of the file, and a key of what is kept in memory.
 std::string machine_key(unsigned n_threads) {
-  return fmt::format("tern {} kernels, {} threads, {}", TERN_VERSION, n_threads, kernels::cpu_name());
+  return fmt::format("tern {} {}kernels, {} threads, {}", TERN_VERSION, kBuild, n_threads, kernels::cpu_name());
 }
 
 fs::path cache_file(const std::string& key) {

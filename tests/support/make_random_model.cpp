@@ -18,15 +18,16 @@ namespace {
 
 using tern::test::TinyModelOptions;
 
-/// Sets the sizes of a published model; "tiny" keeps the defaults.
+/// Sets the sizes of a published model; "tiny" keeps the defaults. Every row has its token, so that other engines,
+/// which count tokens instead of rows, read the file too.
 void set_shape(TinyModelOptions& o, const std::string& shape) {
   if (shape == "tiny") return;
   if (shape == "2b4t") {  // BitNet b1.58 2B4T
     o.n_layers = 30, o.dim = 2560, o.ffn_dim = 6912, o.n_heads = 20, o.n_kv_heads = 5, o.head_dim = 128;
-    o.context = 4096, o.vocab_rows = 128256;
+    o.context = 4096, o.vocab_tokens = 128256;
   } else if (shape == "large") {  // bitnet_b1_58-large
     o.n_layers = 24, o.dim = 1536, o.ffn_dim = 4096, o.n_heads = 16, o.n_kv_heads = 16, o.head_dim = 96;
-    o.context = 2048, o.vocab_rows = 32002;
+    o.context = 2048, o.vocab_tokens = 32002;
   } else {
     throw std::runtime_error("unknown shape " + shape + "; known: tiny, 2b4t, large");
   }

@@ -128,7 +128,7 @@ std::vector<std::string> spell_bytes() {
 }
 
 /// Returns the number of tokens.
-std::size_t add_vocabulary(GgufBuilder& model) {
+std::size_t add_vocabulary(GgufBuilder& model, std::size_t least_tokens) {
   std::vector<std::string> tokens = {"<s>", "</s>", "<unk>"};
   std::vector<std::int32_t> types = {3, 3, 2};  // control, control, unknown
   std::vector<std::string> merges;
@@ -149,6 +149,8 @@ std::size_t add_vocabulary(GgufBuilder& model) {
     }
   }
   types.resize(tokens.size(), 1);  // normal
+  while (tokens.size() < least_tokens) tokens.push_back("<unused" + std::to_string(tokens.size()) + ">");
+  types.resize(tokens.size(), 5);  // unused
   model.add("tokenizer.ggml.model", "gpt2").add("tokenizer.ggml.pre", "gpt-2");
   model.add("tokenizer.ggml.tokens", tokens).add("tokenizer.ggml.token_type", types);
   model.add("tokenizer.ggml.merges", merges);
@@ -196,7 +198,7 @@ GgufBuilder::Tensor& find_tensor(GgufBuilder& model, std::string_view name) {
 GgufBuilder make_tiny_model(const TinyModelOptions& options) {
   GgufBuilder model;
   add_hyper_parameters(model, options);
-  std::size_t n_rows = std::max(add_vocabulary(model), options.vocab_rows);
+  std::size_t n_rows = std::max(add_vocabulary(model, options.vocab_tokens), options.vocab_rows);
   if (options.embedding_type == "IQ2_BN_R4") n_rows = (n_rows + 3) / 4 * 4;  // whole groups of rows
   if (!options.chat_template.empty()) model.add("tokenizer.chat_template", std::string_view(options.chat_template));
   TensorMaker make(options, model);

@@ -32,6 +32,8 @@ struct TinyModelOptions {
   std::size_t head_dim = 64;
   std::size_t context = 128;  ///< tokens
   std::string chat_template = {};
+  std::size_t vocab_tokens =
+      0;                       ///< at least; those beyond the first ones are marked as unused, as some programs demand
   std::size_t vocab_rows = 0;  ///< rows of the embedding at least; those beyond the vocabulary stand for no token
 };
 

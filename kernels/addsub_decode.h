@@ -164,6 +164,44 @@ void multiply_block(const Groups& block, std::int32_t* sums) {
   }
 }
 
+/// Sums of so few columns fit in 16 bits, as they are in blocks with scales of their own.
+constexpr std::size_t kFewCols = 256;
+static_assert(kFewCols * 127 <= 32767, "a 16-bit sum would overflow: 256 * 127 = 32512");
+
+/// Groups in whole chunks, without the rest of the padding.
+constexpr std::size_t chunk_groups(std::size_t cols) {
+  constexpr std::size_t kChunkCols = kChunkGroups * rows64::kGroupCols;
+  return (cols + kChunkCols - 1) / kChunkCols * kChunkGroups;
+}
+
+/// Sums of the even rows of one vector, less their bias, and those of the odd rows; modulo 2^16.
+template <class V>
+inline void store_sums(const WideSums<V>& low, const WideSums<V>& high, std::uint16_t* evens, std::uint16_t* odds) {
+  const V low_evens = V::sub16(low.all, V::shift_left_8(low.odd));
+  const V high_evens = V::sub16(high.all, V::shift_left_8(high.odd));
+  V::add16(low_evens, V::shift_left(high_evens, 4)).store(evens);
+  V::add16(low.odd, V::shift_left(high.odd, 4)).store(odds);
+}
+
+/// As multiply_block() for kFewCols at most: short blocks spend much of their time on what follows the look-ups.
+template <class V>
+inline void multiply_short_block(const Groups& block, std::int32_t* sums) {
+  alignas(64) std::uint16_t evens[rows64::kRows / 2];
+  alignas(64) std::uint16_t odds[rows64::kRows / 2];
+  Groups part = block;
+  for (std::size_t at = 0; at < rows64::kRows / 2; at += V::kBytes / 2, part.weights += V::kBytes) {
+    WideSums<V> low;
+    WideSums<V> high;
+    at == 0 ? add_run<V, true>(part, low, high) : add_run<V, false>(part, low, high);
+    store_sums(low, high, evens + at, odds + at);
+  }
+  const auto bias = static_cast<std::uint16_t>(block.n * kGroupBias * 17);  // low + 16 * high
+  for (std::size_t i = 0; i < rows64::kRows / 2; ++i) {
+    sums[2 * i] = static_cast<std::int16_t>(evens[i] - bias);
+    sums[2 * i + 1] = static_cast<std::int16_t>(odds[i] - bias);
+  }
+}
+
 std::size_t decode_scratch_bytes(std::size_t /*cols*/) { return 0; }
 
 /// Long enough for the threads to share work out cheaply, short enough to share it out evenly.
@@ -177,8 +215,13 @@ void multiply_rows(const TernaryProduct& p, std::size_t row, BlockAhead& ahead, 
   const std::size_t n_rows = p.row_end - row < rows64::kRows ? p.row_end - row : rows64::kRows;
   for (std::size_t t = p.token_begin; t < p.token_end; ++t) {
     alignas(64) std::int32_t sums[rows64::kRows];
-    multiply_block<V>(
-        {weights, p.operand + t * n_groups * kTablesBytes, n_groups, t == p.token_begin ? &ahead : nullptr}, sums);
+    Groups block = {weights, p.operand + t * n_groups * kTablesBytes, n_groups, t == p.token_begin ? &ahead : nullptr};
+    if (p.cols <= kFewCols) {
+      block.n = chunk_groups(p.cols);
+      multiply_short_block<V>(block, sums);
+    } else {
+      multiply_block<V>(block, sums);
+    }
     take(t, n_rows, sums);
   }
 }

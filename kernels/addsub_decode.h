@@ -174,7 +174,7 @@ constexpr std::size_t chunk_groups(std::size_t cols) {
   return (cols + kChunkCols - 1) / kChunkCols * kChunkGroups;
 }
 
-/// Sums of the even rows of one vector, less their bias, and those of the odd rows; modulo 2^16.
+/// Sums of the even rows of one vector and of the odd rows, all with their bias, modulo 2^16.
 template <class V>
 inline void store_sums(const WideSums<V>& low, const WideSums<V>& high, std::uint16_t* evens, std::uint16_t* odds) {
   const V low_evens = V::sub16(low.all, V::shift_left_8(low.odd));

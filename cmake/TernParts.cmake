@@ -19,7 +19,7 @@ function(tern_add_part name)
   target_sources(tern PRIVATE $<TARGET_OBJECTS:tern_${name}>)
 endfunction()
 
-# tern_add_test(<name> SOURCES <file>... PARTS <part>... [LABELS <label>...]): a GoogleTest executable over some parts.
+# tern_add_test(<name> SOURCES <file>... PARTS <part>... LABELS <label>...): a GoogleTest executable over some parts.
 function(tern_add_test name)
   cmake_parse_arguments(PARSE_ARGV 1 test "" "" "SOURCES;PARTS;LABELS")
   add_executable(${name} ${test_SOURCES})
@@ -31,9 +31,7 @@ function(tern_add_test name)
   if(TERN_TESTS_TOGETHER)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${test_LABELS}")
-  elseif(test_LABELS)
+  else()
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${test_LABELS}")
-  else() # an empty value would make the next word the value
-    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()

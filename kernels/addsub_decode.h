@@ -192,7 +192,11 @@ inline void multiply_short_block(const Groups& block, std::int32_t* sums) {
   for (std::size_t at = 0; at < rows64::kRows / 2; at += V::kBytes / 2, part.weights += V::kBytes) {
     WideSums<V> low;
     WideSums<V> high;
-    at == 0 ? add_run<V, true>(part, low, high) : add_run<V, false>(part, low, high);
+    if (at == 0) {
+      add_run<V, true>(part, low, high);
+    } else {
+      add_run<V, false>(part, low, high);
+    }
     store_sums(low, high, evens + at, odds + at);
   }
   const auto bias = static_cast<std::uint16_t>(block.n * kGroupBias * 17);  // low + 16 * high

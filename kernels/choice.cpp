@@ -130,7 +130,7 @@ std::optional<Timed> quickest(const Kernels& kernels, Family family, std::size_t
   return best;
 }
 
-constexpr std::size_t kMany = 128;  // tokens: a kernel for prompts gains nothing from more
+constexpr std::size_t kMany = 128;  // tokens: what is quickest for them is taken for all that are more
 constexpr std::size_t kBatches[] = {1, 2, 4, 8, 16, 32, kMany};
 
 std::vector<Step> steps_by_measuring(const Kernels& kernels, const Timer& timer) {
@@ -152,8 +152,8 @@ const Step& step_for(std::span<const Step> steps, std::size_t n_tokens) {
   return *std::prev(beyond);  // the first is from one token on
 }
 
-/// How many times faster `steps` are than `others`: the geometric mean for one token, of which answers are made, and
-/// for many, as prompts have them. What they multiply may differ in size from one to the other.
+/// How many times as fast `steps` are as `others`: the geometric mean for one token, as answers are made, and for many,
+/// as prompts have them. The products that are timed differ in size, so that only ratios can be put together.
 double advantage(std::span<const Step> steps, std::span<const Step> others, const Timer& timer) {
   const auto ratio = [&](std::size_t n_tokens) {
     const Step& step = step_for(steps, n_tokens);
